@@ -1,4 +1,5 @@
 //! placeholder
 
+pub mod catalogue;
 pub mod platform;
 pub mod version;
