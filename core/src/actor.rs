@@ -52,8 +52,14 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Role; 6] =
-        [Role::Viewer, Role::Helpdesk, Role::Author, Role::Approver, Role::Responder, Role::Admin];
+    pub const ALL: [Role; 6] = [
+        Role::Viewer,
+        Role::Helpdesk,
+        Role::Author,
+        Role::Approver,
+        Role::Responder,
+        Role::Admin,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +81,9 @@ impl fmt::Display for Role {
 
 /// A role that does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no role «{0}»; roles are viewer, helpdesk, author, approver, responder and admin")]
+#[error(
+    "there is no role «{0}»; roles are viewer, helpdesk, author, approver, responder and admin"
+)]
 pub struct UnknownRole(pub String);
 
 impl FromStr for Role {

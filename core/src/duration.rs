@@ -26,12 +26,14 @@ impl Length {
 
     /// `at` plus this length; the end of time when that is past it.
     pub fn after(self, at: Timestamp) -> Timestamp {
-        at.checked_add(SignedDuration::from_secs(self.0)).unwrap_or(Timestamp::MAX)
+        at.checked_add(SignedDuration::from_secs(self.0))
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// `at` minus this length; the beginning of time when that is before it.
     pub fn before(self, at: Timestamp) -> Timestamp {
-        at.checked_sub(SignedDuration::from_secs(self.0)).unwrap_or(Timestamp::MIN)
+        at.checked_sub(SignedDuration::from_secs(self.0))
+            .unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -46,7 +48,10 @@ pub struct LengthError {
 impl FromStr for Length {
     type Err = LengthError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |why: &str| LengthError { text: text.to_owned(), why: why.to_owned() };
+        let fail = |why: &str| LengthError {
+            text: text.to_owned(),
+            why: why.to_owned(),
+        };
         let span: Span = text.trim().parse().map_err(|_| fail(""))?;
         if span.get_years() != 0 || span.get_months() != 0 {
             return Err(fail(" (months and years have no fixed length; write days)"));
@@ -63,8 +68,12 @@ impl FromStr for Length {
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (d, h, m, s) =
-            (self.0 / 86_400, self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        let (d, h, m, s) = (
+            self.0 / 86_400,
+            self.0 / 3600 % 24,
+            self.0 / 60 % 60,
+            self.0 % 60,
+        );
         f.write_str("P")?;
         if d > 0 {
             write!(f, "{d}D")?;
@@ -93,7 +102,9 @@ impl Serialize for Length {
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -94,12 +94,14 @@ impl Evidence {
         for old in &mut self.reports {
             if old.seen_at <= new.seen_at && old.visibility <= new.visibility {
                 let complete = new.complete;
-                old.apps.retain(|a| !complete && !listed.contains(&a.package));
+                old.apps
+                    .retain(|a| !complete && !listed.contains(&a.package));
             } else if old.seen_at > new.seen_at && old.visibility >= new.visibility {
                 if old.complete {
                     new.apps.clear();
                 } else {
-                    new.apps.retain(|a| !old.apps.iter().any(|b| b.package == a.package));
+                    new.apps
+                        .retain(|a| !old.apps.iter().any(|b| b.package == a.package));
                 }
             }
         }
@@ -132,7 +134,9 @@ impl Evidence {
 
     /// The same, unsorted and without allocation.
     pub fn each_sighting(&self) -> impl Iterator<Item = Sighting<'_>> {
-        self.reports.iter().flat_map(|report| report.apps.iter().map(move |app| Sighting { app, report }))
+        self.reports
+            .iter()
+            .flat_map(|report| report.apps.iter().map(move |app| Sighting { app, report }))
     }
 
     /// When everything on the device was last seen, and by whom: the time since which what is not

@@ -33,7 +33,9 @@ pub enum Exempted {
 
 impl Exemption {
     pub fn active(&self, at: Timestamp) -> bool {
-        self.approved.as_ref().is_some_and(|(_, since)| *since <= at)
+        self.approved
+            .as_ref()
+            .is_some_and(|(_, since)| *since <= at)
             && at < self.until
             && self.ended.as_ref().is_none_or(|(_, ended)| at < *ended)
     }

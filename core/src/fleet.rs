@@ -58,7 +58,7 @@ pub struct PersonRow {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name { $(#[serde(rename = $word)] $variant),+ }
 
         impl $name {
@@ -67,14 +67,14 @@ macro_rules! words {
                 match self { $($name::$variant => $word),+ }
             }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
         }
-        impl FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                let folded = fold(text);
-                $name::ALL.iter().copied().find(|v| v.as_str() == folded).ok_or_else(|| UnknownWord {
+        impl std::str::FromStr for $name {
+            type Err = $crate::fleet::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, $crate::fleet::UnknownWord> {
+                let folded = $crate::fleet::fold(text);
+                $name::ALL.iter().copied().find(|v| v.as_str() == folded).ok_or_else(|| $crate::fleet::UnknownWord {
                     what: $what,
                     given: text.to_owned(),
                     known: [$($word),+].join(", "),
@@ -145,7 +145,11 @@ impl DeviceKey {
             KeyKind::Eas => canonical_eas(value),
             _ => fold(value),
         };
-        Ok(DeviceKey { kind, text: format!("{kind}:{value}"), canonical: format!("{kind}:{folded}") })
+        Ok(DeviceKey {
+            kind,
+            text: format!("{kind}:{value}"),
+            canonical: format!("{kind}:{folded}"),
+        })
     }
 
     /// The key that a device manager's own record number makes.
@@ -188,7 +192,12 @@ fn printable_of_hex(text: &str) -> Option<String> {
     }
     (0..text.len())
         .step_by(2)
-        .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok().filter(u8::is_ascii_graphic).map(char::from))
+        .map(|i| {
+            u8::from_str_radix(text.get(i..i + 2)?, 16)
+                .ok()
+                .filter(u8::is_ascii_graphic)
+                .map(char::from)
+        })
         .collect()
 }
 
@@ -235,7 +244,9 @@ impl Serialize for DeviceKey {
 }
 impl<'de> Deserialize<'de> for DeviceKey {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -12,7 +12,6 @@ pub mod fleet;
 pub mod hex;
 pub mod id;
 pub mod index;
-pub mod nearest;
 pub mod order;
 pub mod platform;
 pub mod preview;

@@ -8,17 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The operating system family. iPadOS counts as iOS: both take the same bundle ids.
 #[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Debug,
-    Serialize,
-    Deserialize,
-    PartialOrd,
-    Ord,
-    JsonSchema,
+    Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, PartialOrd, Ord, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {

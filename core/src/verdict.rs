@@ -141,7 +141,11 @@ pub struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        Tally { decision: Decision::Allow, because: Vec::new(), fallback: None }
+        Tally {
+            decision: Decision::Allow,
+            because: Vec::new(),
+            fallback: None,
+        }
     }
 }
 
@@ -171,7 +175,8 @@ impl Tally {
 
     pub fn finish(mut self, person: Option<PersonId>, device: Option<DeviceId>) -> Verdict {
         self.because.sort_by(|a, b| {
-            (b.decision, a.order, a.device, a.fallback).cmp(&(a.decision, b.order, b.device, b.fallback))
+            (b.decision, a.order, a.device, a.fallback)
+                .cmp(&(a.decision, b.order, b.device, b.fallback))
         });
         Verdict {
             decision: self.decision,
@@ -189,7 +194,10 @@ impl Verdict {
     pub fn fingerprint(&self, question: &Question) -> u64 {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
-        hash.update(format!("{:?}\t{:?}\t{:?}", self.decision, self.person, self.fallback));
+        hash.update(format!(
+            "{:?}\t{:?}\t{:?}",
+            self.decision, self.person, self.fallback
+        ));
         match self.person {
             Some(_) => {}
             None => hash.update(question.person.as_deref().unwrap_or("")),
@@ -204,12 +212,18 @@ impl Verdict {
             }
         }
         let bytes = hash.finalize();
-        bytes.iter().take(8).fold(0, |n, b| (n << 8) | u64::from(*b))
+        bytes
+            .iter()
+            .take(8)
+            .fold(0, |n, b| (n << 8) | u64::from(*b))
     }
 
     /// The reason that decided, for the line a refused person reads.
     pub fn foremost(&self) -> Option<&Reason> {
-        self.because.iter().find(|r| r.seen.is_some()).or(self.because.first())
+        self.because
+            .iter()
+            .find(|r| r.seen.is_some())
+            .or(self.because.first())
     }
 
     /// One line for the person: why, and what to do (invariant 2). No control characters.
@@ -218,7 +232,10 @@ impl Verdict {
         let Some(reason) = self.foremost() else {
             return match self.fallback {
                 Some(f) if self.decision > Decision::Allow => {
-                    format!("{} Ask the helpdesk and give the reference {reference}.", missing(f))
+                    format!(
+                        "{} Ask the helpdesk and give the reference {reference}.",
+                        missing(f)
+                    )
                 }
                 _ => "Mail is open to this device.".to_owned(),
             };
@@ -241,7 +258,11 @@ impl Verdict {
                 )
             }
             (None, Some(f)) if reason.attest => {
-                format!("{} Confirm that the app of the order «{}» is gone, then try again.", missing(f), reason.title)
+                format!(
+                    "{} Confirm that the app of the order «{}» is gone, then try again.",
+                    missing(f),
+                    reason.title
+                )
             }
             (None, f) => format!(
                 "{} The order «{}» is in force. Ask the helpdesk to have this device recognised.",
@@ -249,7 +270,10 @@ impl Verdict {
                 reason.title
             ),
         };
-        format!("{} Reference {reference}.", text.replace(|c: char| c.is_control(), " "))
+        format!(
+            "{} Reference {reference}.",
+            text.replace(|c: char| c.is_control(), " ")
+        )
     }
 }
 

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 enum Part {
     /// Digits without leading zeros. Length before text makes the derived order numeric, and build
     /// numbers of any length fit.
-    Number { digits: usize, text: String },
+    Number {
+        digits: usize,
+        text: String,
+    },
     Word(String),
 }
 
@@ -235,8 +238,22 @@ mod tests {
     #[test]
     fn numbers_compare_as_numbers_and_letters_after_them() {
         let ascending = [
-            "0", "1", "1.0.1", "1.1", "1.9", "1.10", "1.10a", "1.10b", "1.11", "2.19.133",
-            "2.19.134", "2.19.134.1", "2.19.134b", "3", "20200710", "99999999999999999999999",
+            "0",
+            "1",
+            "1.0.1",
+            "1.1",
+            "1.9",
+            "1.10",
+            "1.10a",
+            "1.10b",
+            "1.11",
+            "2.19.133",
+            "2.19.134",
+            "2.19.134.1",
+            "2.19.134b",
+            "3",
+            "20200710",
+            "99999999999999999999999",
         ];
         for (i, a) in ascending.iter().enumerate() {
             for (j, b) in ascending.iter().enumerate() {
@@ -269,8 +286,16 @@ mod tests {
             (">=1.2,<1.9", "1.8.99", "1.10"),
             ("=3.0", "3", "3.0.1"),
         ] {
-            assert_eq!(range(text).matches(inside), Some(true), "{inside} in {text}");
-            assert_eq!(range(text).matches(outside), Some(false), "{outside} in {text}");
+            assert_eq!(
+                range(text).matches(inside),
+                Some(true),
+                "{inside} in {text}"
+            );
+            assert_eq!(
+                range(text).matches(outside),
+                Some(false),
+                "{outside} in {text}"
+            );
         }
     }
 

@@ -37,12 +37,21 @@ impl Index {
         self.people_where(order, at, |known| matches!(known, Known::Present(..)))
     }
 
-    fn people_where(&self, order: OrderId, at: Timestamp, mut affected: impl FnMut(Known<'_>) -> bool) -> RoaringBitmap {
+    fn people_where(
+        &self,
+        order: OrderId,
+        at: Timestamp,
+        mut affected: impl FnMut(Known<'_>) -> bool,
+    ) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
-        let Some(rule) = self.rules.get(&order) else { return found };
+        let Some(rule) = self.rules.get(&order) else {
+            return found;
+        };
         let everyone = rule.order.revision.file.audience.tell == Tell::Everyone;
         for person in self.in_scope_people(&rule.order) {
-            let Some(person) = self.person(PersonId(person)) else { continue };
+            let Some(person) = self.person(PersonId(person)) else {
+                continue;
+            };
             if self.is_exempt(order, Some(person), None, at) {
                 continue;
             }
@@ -62,10 +71,14 @@ impl Index {
     /// Counts over the order's devices at `at`.
     pub fn standing(&self, order: OrderId, at: Timestamp) -> Standing {
         let mut standing = Standing::default();
-        let Some(rule) = self.rules.get(&order) else { return standing };
+        let Some(rule) = self.rules.get(&order) else {
+            return standing;
+        };
         let open = self.settings.doors_open.is_some();
         for device in self.devices() {
-            let Some(person) = device.person.and_then(|p| self.person(p)) else { continue };
+            let Some(person) = device.person.and_then(|p| self.person(p)) else {
+                continue;
+            };
             if !self.concerns(rule, person, device) {
                 continue;
             }
@@ -74,7 +87,9 @@ impl Index {
                 Known::Unknown(_) => standing.unknown += 1,
                 Known::Absent => continue,
             }
-            let refused = self.speak(rule, person, device, at).is_some_and(|r| r.decision == Decision::Deny);
+            let refused = self
+                .speak(rule, person, device, at)
+                .is_some_and(|r| r.decision == Decision::Deny);
             if refused && !open {
                 standing.refused += 1;
                 if !self.refused_by_others(order, person, device, at) {
@@ -87,13 +102,17 @@ impl Index {
 
     /// Other orders that would still refuse the person one of their devices, if `order` were gone.
     pub fn still_forbidden(&self, order: OrderId, person: PersonId, at: Timestamp) -> Vec<OrderId> {
-        let Some(person) = self.person(person) else { return Vec::new() };
+        let Some(person) = self.person(person) else {
+            return Vec::new();
+        };
         self.rules
             .values()
             .filter(|r| r.order.id != order && r.order.in_force(at).is_some())
             .filter(|r| {
-                self.devices_of(person.id)
-                    .any(|d| self.speak(r, person, d, at).is_some_and(|reason| reason.seen.is_some()))
+                self.devices_of(person.id).any(|d| {
+                    self.speak(r, person, d, at)
+                        .is_some_and(|reason| reason.seen.is_some())
+                })
             })
             .map(|r| r.order.id)
             .collect()
@@ -103,7 +122,9 @@ impl Index {
     /// size: more than 2 % and 25 people ask for a new approval (invariant 10).
     pub fn has_drifted(&self, order: OrderId) -> Option<(u64, u64)> {
         let rule = self.rules.get(&order)?;
-        let crate::order::State::Approved(approval) = &rule.order.state else { return None };
+        let crate::order::State::Approved(approval) = &rule.order.state else {
+            return None;
+        };
         let drift = (self.in_scope_people(&rule.order) ^ &approval.audience.0).len();
         let size = approval.audience.0.len();
         (drift > 25 && drift * 50 > size).then_some((drift, size))

@@ -24,9 +24,15 @@ impl Index {
     /// The answer to a door, as in enforce mode. A pure function of the facts and `at`.
     pub fn verdict(&self, question: &Question, at: Timestamp) -> Verdict {
         let mut tally = Tally::default();
-        let person = question.person.as_deref().and_then(|p| self.person_called(p));
-        let mut fits: Vec<&Device> =
-            question.keys.iter().flat_map(|key| self.devices_called(key)).collect();
+        let person = question
+            .person
+            .as_deref()
+            .and_then(|p| self.person_called(p));
+        let mut fits: Vec<&Device> = question
+            .keys
+            .iter()
+            .flat_map(|key| self.devices_called(key))
+            .collect();
         fits.sort_by_key(|d| d.id);
         fits.dedup_by_key(|d| d.id);
         let one = match fits.as_slice() {
@@ -34,7 +40,11 @@ impl Index {
             _ => None,
         };
         let owner = |device: &Device| device.person.and_then(|p| self.person(p));
-        let known = person.or_else(|| fits.iter().find_map(|d| owner(d)).filter(|_| question.person.is_none()));
+        let known = person.or_else(|| {
+            fits.iter()
+                .find_map(|d| owner(d))
+                .filter(|_| question.person.is_none())
+        });
 
         if self.settings.doors_open.is_some() {
             tally.fall_back(Fallback::DoorsOpen, Decision::Allow);
@@ -50,10 +60,18 @@ impl Index {
             if let (Some(asker), Some(owner)) = (person, owner)
                 && asker.id != owner.id
             {
-                self.fall_back(asker, Fallback::UnknownDevice, self.policy.unknown_device, at, &mut tally);
+                self.fall_back(
+                    asker,
+                    Fallback::UnknownDevice,
+                    self.policy.unknown_device,
+                    at,
+                    &mut tally,
+                );
             }
         }
-        if fits.len() > 1 && let Some(person) = known {
+        if fits.len() > 1
+            && let Some(person) = known
+        {
             let decision = match self.policy.ambiguous_key {
                 Ambiguous::Strictest => Decision::Allow,
                 Ambiguous::Deny => Decision::Deny,
@@ -65,7 +83,13 @@ impl Index {
                 self.judge_without_key(person, question.channel, at, &mut tally);
             }
             Some(person) if fits.is_empty() => {
-                self.fall_back(person, Fallback::UnknownDevice, self.policy.unknown_device, at, &mut tally);
+                self.fall_back(
+                    person,
+                    Fallback::UnknownDevice,
+                    self.policy.unknown_device,
+                    at,
+                    &mut tally,
+                );
             }
             Some(_) => {}
             None if question.person.is_none() && !fits.is_empty() => {}
@@ -75,14 +99,23 @@ impl Index {
     }
 
     /// A person whose device did not say which one it is.
-    fn judge_without_key(&self, person: &Person, channel: Channel, at: Timestamp, tally: &mut Tally) {
+    fn judge_without_key(
+        &self,
+        person: &Person,
+        channel: Channel,
+        at: Timestamp,
+        tally: &mut Tally,
+    ) {
         let decision = match (channel, self.policy.no_device_key) {
             (Channel::Web, _) | (_, NoKey::Allow) => Decision::Allow,
             (_, NoKey::Warn) => Decision::Warn,
             (_, NoKey::Deny) => Decision::Deny,
             (_, NoKey::Strictest) => {
                 let mut strictest = Tally::default();
-                for device in self.devices_of(person.id).filter(|d| scope::carries_mail(d)) {
+                for device in self
+                    .devices_of(person.id)
+                    .filter(|d| scope::carries_mail(d))
+                {
                     self.judge(person, device, at, &mut strictest);
                 }
                 let verdict = strictest.finish(Some(person.id), None);
@@ -99,14 +132,23 @@ impl Index {
     /// Fallbacks speak only where an order is enforcing for that person; for a stranger, for anyone.
     fn judge_stranger(&self, at: Timestamp, tally: &mut Tally) {
         let enforcing = self.rules.values().filter(|r| r.enforces_for_anyone(at));
-        let softest = enforcing.map(|r| soften(self.policy.unknown_person, r, false).0).max();
+        let softest = enforcing
+            .map(|r| soften(self.policy.unknown_person, r, false).0)
+            .max();
         if let Some(decision) = softest {
             tally.fall_back(Fallback::UnknownPerson, decision);
         }
     }
 
     /// Answers by a named policy, if an order is enforcing for the person, in the name of that order.
-    fn fall_back(&self, person: &Person, fallback: Fallback, policy: Decision, at: Timestamp, tally: &mut Tally) {
+    fn fall_back(
+        &self,
+        person: &Person,
+        fallback: Fallback,
+        policy: Decision,
+        at: Timestamp,
+        tally: &mut Tally,
+    ) {
         for (rule, from) in self.enforcing_for(person, at) {
             let (decision, softened) = soften(policy, rule, self.never_refuses(person));
             tally.add(Reason {
@@ -125,17 +167,33 @@ impl Index {
     }
 
     /// Says which policy spoke where the reasons are given already.
-    fn name_fallback(&self, person: &Person, fallback: Fallback, decision: Decision, at: Timestamp, tally: &mut Tally) {
+    fn name_fallback(
+        &self,
+        person: &Person,
+        fallback: Fallback,
+        decision: Decision,
+        at: Timestamp,
+        tally: &mut Tally,
+    ) {
         for (rule, _) in self.enforcing_for(person, at) {
-            tally.fall_back(fallback, soften(decision, rule, self.never_refuses(person)).0);
+            tally.fall_back(
+                fallback,
+                soften(decision, rule, self.never_refuses(person)).0,
+            );
         }
     }
 
     /// The orders that enforce for the person at `at`, whatever is on their devices.
-    fn enforcing_for<'a>(&'a self, person: &'a Person, at: Timestamp) -> impl Iterator<Item = (&'a Rule, Timestamp)> {
+    fn enforcing_for<'a>(
+        &'a self,
+        person: &'a Person,
+        at: Timestamp,
+    ) -> impl Iterator<Item = (&'a Rule, Timestamp)> {
         self.rules.values().filter_map(move |rule| {
             rule.order.in_force(at)?;
-            if !scope::includes(&rule.order.revision.file, person) || self.is_exempt(rule.order.id, Some(person), None, at) {
+            if !scope::includes(&rule.order.revision.file, person)
+                || self.is_exempt(rule.order.id, Some(person), None, at)
+            {
                 return None;
             }
             let from = rule.enforces_from(person.id)?;
@@ -152,10 +210,18 @@ impl Index {
     }
 
     /// What one order says of one person's device; `None` where it says nothing.
-    pub(super) fn speak(&self, rule: &Rule, person: &Person, device: &Device, at: Timestamp) -> Option<Reason> {
+    pub(super) fn speak(
+        &self,
+        rule: &Rule,
+        person: &Person,
+        device: &Device,
+        at: Timestamp,
+    ) -> Option<Reason> {
         let order = &rule.order;
         order.in_force(at)?;
-        if !self.concerns(rule, person, device) || self.is_exempt(order.id, Some(person), Some(device), at) {
+        if !self.concerns(rule, person, device)
+            || self.is_exempt(order.id, Some(person), Some(device), at)
+        {
             return None;
         }
         let from = rule.enforces_from(person.id);
@@ -164,8 +230,17 @@ impl Index {
         let (decision, seen, fallback, attest) = match self.know(rule, device, at) {
             Known::Absent => return None,
             Known::Present(sighting, app, matched) => {
-                let decision = if enforcing { Decision::Deny } else { Decision::Warn };
-                (decision, Some(self.seen(rule, sighting, app, matched)), None, false)
+                let decision = if enforcing {
+                    Decision::Deny
+                } else {
+                    Decision::Warn
+                };
+                (
+                    decision,
+                    Some(self.seen(rule, sighting, app, matched)),
+                    None,
+                    false,
+                )
             }
             Known::Unknown(_) if !enforcing => return None,
             Known::Unknown(why) => {
@@ -185,7 +260,12 @@ impl Index {
                     UnknownPolicy::Attest if attested => Decision::Allow,
                     UnknownPolicy::Attest | UnknownPolicy::Deny => Decision::Deny,
                 };
-                (decision, None, Some(fallback), policy == UnknownPolicy::Attest && !attested)
+                (
+                    decision,
+                    None,
+                    Some(fallback),
+                    policy == UnknownPolicy::Attest && !attested,
+                )
             }
         };
         let (decision, softened) = soften(decision, rule, self.never_refuses(person));
@@ -214,7 +294,10 @@ impl Index {
         let acted = strongest(&rule.matches, order, device).filter(|(_, _, m)| order.acts_on(*m));
         match acted {
             Some((sighting, app, matched)) => Known::Present(sighting, app, matched),
-            None => match device.evidence.unknown(device.visibility, order.stale_after().before(at)) {
+            None => match device
+                .evidence
+                .unknown(device.visibility, order.stale_after().before(at))
+            {
                 Some(why) => Known::Unknown(why),
                 None => Known::Absent,
             },
@@ -226,7 +309,14 @@ impl Index {
         let text = package.map(|p| if p.id.is_empty() { &p.name } else { &p.id });
         Seen {
             app: app.to_owned(),
-            app_name: rule.order.revision.pins.apps.get(app).cloned().unwrap_or_else(|| app.to_owned()),
+            app_name: rule
+                .order
+                .revision
+                .pins
+                .apps
+                .get(app)
+                .cloned()
+                .unwrap_or_else(|| app.to_owned()),
             package_id: text.cloned().unwrap_or_default(),
             version: sighting.app.version.clone(),
             seen_at: sighting.report.seen_at,
@@ -243,7 +333,9 @@ impl Index {
         device: Option<&Device>,
         at: Timestamp,
     ) -> bool {
-        self.exemptions.values().any(|e| e.concerns(order) && e.active(at) && e.covers(person, device))
+        self.exemptions
+            .values()
+            .any(|e| e.concerns(order) && e.active(at) && e.covers(person, device))
     }
 
     fn never_refuses(&self, person: &Person) -> bool {
@@ -262,13 +354,24 @@ pub(super) fn strongest<'a>(
         .evidence
         .each_sighting()
         .filter_map(|sighting| {
-            let (app, matched) = matches.get(&sighting.app.package)?.get(platform)?.as_ref()?;
-            let matched = order.revision.pins.with_version(app, *matched, &sighting.app.version)?;
+            let (app, matched) = matches
+                .get(&sighting.app.package)?
+                .get(platform)?
+                .as_ref()?;
+            let matched = order
+                .revision
+                .pins
+                .with_version(app, *matched, &sighting.app.version)?;
             Some((sighting, app.as_str(), matched))
         })
         .min_by(|a, b| {
             let key = |(s, app, m): &(Sighting<'a>, &'a str, Match)| {
-                (*m, std::cmp::Reverse(s.report.seen_at), app.to_owned(), s.app.package)
+                (
+                    *m,
+                    std::cmp::Reverse(s.report.seen_at),
+                    app.to_owned(),
+                    s.app.package,
+                )
             };
             key(a).cmp(&key(b))
         })
@@ -285,21 +388,38 @@ fn soften(decision: Decision, rule: &Rule, never_refuse: bool) -> (Decision, Opt
     } else {
         return (decision, None);
     };
-    if decision == Decision::Deny { (Decision::Warn, Some(why)) } else { (decision, None) }
+    if decision == Decision::Deny {
+        (Decision::Warn, Some(why))
+    } else {
+        (decision, None)
+    }
 }
 
 impl Rule {
     pub(super) fn enforces_from(&self, person: PersonId) -> Option<Timestamp> {
-        let listed = self.order.published().is_some_and(|p| p.approval.audience.0.contains(person.0));
-        self.order.enforces_from(listed, self.told.get(&person).copied())
+        let listed = self
+            .order
+            .published()
+            .is_some_and(|p| p.approval.audience.0.contains(person.0));
+        self.order
+            .enforces_from(listed, self.told.get(&person).copied())
     }
 
     /// Whether the order refuses anyone yet.
     fn enforces_for_anyone(&self, at: Timestamp) -> bool {
-        if self.order.in_force(at).is_none_or(|p| p.comply_by.at() > at) {
+        if self
+            .order
+            .in_force(at)
+            .is_none_or(|p| p.comply_by.at() > at)
+        {
             return false;
         }
-        self.order.enforces_from(true, None).is_some_and(|from| from <= at)
-            || self.told.keys().any(|p| self.enforces_from(*p).is_some_and(|from| from <= at))
+        self.order
+            .enforces_from(true, None)
+            .is_some_and(|from| from <= at)
+            || self
+                .told
+                .keys()
+                .any(|p| self.enforces_from(*p).is_some_and(|from| from <= at))
     }
 }

@@ -57,7 +57,11 @@ pub enum Fact {
     Exemption(Exemption),
     Attestation(Attestation),
     /// `None`: told no more (a hard bounce).
-    Told { order: OrderId, person: PersonId, at: Option<Timestamp> },
+    Told {
+        order: OrderId,
+        person: PersonId,
+        at: Option<Timestamp>,
+    },
     Settings(Settings),
 }
 
@@ -94,7 +98,10 @@ pub struct Index {
 
 impl Index {
     pub fn new(policy: GatePolicy) -> Self {
-        Index { policy, ..Index::default() }
+        Index {
+            policy,
+            ..Index::default()
+        }
     }
 
     pub fn apply(&mut self, fact: Fact) {
@@ -107,7 +114,8 @@ impl Index {
                 self.exemptions.insert(exemption.id, exemption);
             }
             Fact::Attestation(attestation) => {
-                self.attestations.insert((attestation.order, attestation.person), attestation);
+                self.attestations
+                    .insert((attestation.order, attestation.person), attestation);
             }
             Fact::Told { order, person, at } => {
                 if let Some(rule) = self.rules.get_mut(&order) {
@@ -171,25 +179,45 @@ impl Index {
             }
         }
         for key in &device.keys {
-            self.by_key.entry(key.canonical().to_owned()).or_default().push(id);
+            self.by_key
+                .entry(key.canonical().to_owned())
+                .or_default()
+                .push(id);
         }
         if let Some(person) = device.person {
             self.devices_of.entry(person).or_default().push(id);
         }
         for sighting in device.evidence.each_sighting() {
-            self.carriers.entry(sighting.app.package).or_default().insert(id.0);
+            self.carriers
+                .entry(sighting.app.package)
+                .or_default()
+                .insert(id.0);
         }
         *slot(&mut self.devices, id.0) = Some(device);
     }
 
     fn apply_order(&mut self, order: Order) {
-        let told = self.rules.remove(&order.id).map(|r| r.told).unwrap_or_default();
+        let told = self
+            .rules
+            .remove(&order.id)
+            .map(|r| r.told)
+            .unwrap_or_default();
         let matches = self.matches(&order.revision.pins);
-        self.rules.insert(order.id, Rule { order, matches, told });
+        self.rules.insert(
+            order.id,
+            Rule {
+                order,
+                matches,
+                told,
+            },
+        );
     }
 
     fn matches(&self, pins: &Pins) -> BTreeMap<PackageNo, PackageMatch> {
-        self.packages.iter().filter_map(|(no, p)| Some((*no, package_match(pins, p)?))).collect()
+        self.packages
+            .iter()
+            .filter_map(|(no, p)| Some((*no, package_match(pins, p)?)))
+            .collect()
     }
 
     pub fn settings(&self) -> &Settings {
@@ -217,11 +245,19 @@ impl Index {
     }
 
     pub fn devices_of(&self, person: PersonId) -> impl Iterator<Item = &Device> {
-        self.devices_of.get(&person).into_iter().flatten().filter_map(|d| self.device(*d))
+        self.devices_of
+            .get(&person)
+            .into_iter()
+            .flatten()
+            .filter_map(|d| self.device(*d))
     }
 
     pub fn devices_called(&self, key: &DeviceKey) -> impl Iterator<Item = &Device> {
-        self.by_key.get(key.canonical()).into_iter().flatten().filter_map(|d| self.device(*d))
+        self.by_key
+            .get(key.canonical())
+            .into_iter()
+            .flatten()
+            .filter_map(|d| self.device(*d))
     }
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
@@ -242,7 +278,9 @@ impl Index {
 
     /// Names of all groups that have, or have had, members.
     pub fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.groups.iter().map(|(name, members)| (name.as_str(), members.len()))
+        self.groups
+            .iter()
+            .map(|(name, members)| (name.as_str(), members.len()))
     }
 
     pub fn knows_group(&self, name: &str) -> bool {
@@ -256,8 +294,10 @@ impl Index {
 }
 
 fn package_match(pins: &Pins, package: &Package) -> Option<PackageMatch> {
-    let matched: PackageMatch =
-        Platform::ALL.map(|p| pins.matches(package, p).map(|(app, how)| (app.to_owned(), how)));
+    let matched: PackageMatch = Platform::ALL.map(|p| {
+        pins.matches(package, p)
+            .map(|(app, how)| (app.to_owned(), how))
+    });
     matched.iter().any(Option::is_some).then_some(matched)
 }
 

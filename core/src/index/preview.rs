@@ -28,7 +28,7 @@ impl Index {
         let mut wrong = Vec::new();
         for group in rule.groups.iter().chain(&rule.except_groups) {
             if !self.knows_group(group) {
-                wrong.push(match crate::nearest::nearest(group, self.groups.keys().map(String::as_str)) {
+                wrong.push(match crate::catalogue::nearest_of(group, self.groups.keys().map(String::as_str)) {
                     Some(near) => format!("there is nobody in a group «{group}»; did you mean «{near}»?"),
                     None => format!("there is nobody in a group «{group}»; `countermand people import` brings in groups"),
                 });
@@ -39,7 +39,9 @@ impl Index {
         }
         let people = self.in_scope_people(order);
         if people.is_empty() {
-            return Err(UnknownGroups(vec!["the groups without the excepted ones hold nobody".to_owned()]));
+            return Err(UnknownGroups(vec![
+                "the groups without the excepted ones hold nobody".to_owned(),
+            ]));
         }
         Ok(Audience(people))
     }
@@ -47,7 +49,10 @@ impl Index {
     pub(super) fn in_scope_people(&self, order: &Order) -> RoaringBitmap {
         let rule = &order.revision.file.audience;
         let union = |groups: &[String]| {
-            groups.iter().filter_map(|g| self.groups.get(g)).fold(RoaringBitmap::new(), |all, g| all | g)
+            groups
+                .iter()
+                .filter_map(|g| self.groups.get(g))
+                .fold(RoaringBitmap::new(), |all, g| all | g)
         };
         union(&rule.groups) - union(&rule.except_groups)
     }
@@ -74,9 +79,17 @@ impl Index {
             .filter_map(|p| self.carriers.get(p))
             .fold(RoaringBitmap::new(), |all, on| all | on);
         let mut people = RoaringBitmap::new();
-        let mut tell = if file.audience.tell == Tell::Everyone { audience.0.clone() } else { RoaringBitmap::new() };
+        let mut tell = if file.audience.tell == Tell::Everyone {
+            audience.0.clone()
+        } else {
+            RoaringBitmap::new()
+        };
         for device in self.devices() {
-            let Some(person) = device.person.filter(|p| audience.0.contains(p.0)).and_then(|p| self.person(p)) else {
+            let Some(person) = device
+                .person
+                .filter(|p| audience.0.contains(p.0))
+                .and_then(|p| self.person(p))
+            else {
                 continue;
             };
             if !scope::names(file, device) {
@@ -84,7 +97,11 @@ impl Index {
             }
             preview.in_scope += 1;
             let exempt = self.is_exempt(order.id, Some(person), Some(device), at);
-            let found = if carriers.contains(device.id.0) { strongest(matches, order, device) } else { None };
+            let found = if carriers.contains(device.id.0) {
+                strongest(matches, order, device)
+            } else {
+                None
+            };
             match found {
                 Some((_, _, matched)) if order.acts_on(matched) => {
                     if exempt {
@@ -118,11 +135,25 @@ impl Index {
         Ok(preview)
     }
 
-    fn count(&self, preview: &mut Preview, order: &Order, person: &Person, device: &Device, at: Timestamp) {
+    fn count(
+        &self,
+        preview: &mut Preview,
+        order: &Order,
+        person: &Person,
+        device: &Device,
+        at: Timestamp,
+    ) {
         preview.devices += 1;
         bump(&mut preview.by_platform, device.platform.as_str());
         bump(&mut preview.by_form_factor, device.form_factor.as_str());
-        for group in order.revision.file.audience.groups.iter().filter(|g| person.groups.contains(*g)) {
+        for group in order
+            .revision
+            .file
+            .audience
+            .groups
+            .iter()
+            .filter(|g| person.groups.contains(*g))
+        {
             bump(&mut preview.by_group, group);
         }
         if self.refused_by_others(order.id, person, device, at) {
@@ -130,7 +161,13 @@ impl Index {
         }
     }
 
-    pub(super) fn refused_by_others(&self, order: OrderId, person: &Person, device: &Device, at: Timestamp) -> bool {
+    pub(super) fn refused_by_others(
+        &self,
+        order: OrderId,
+        person: &Person,
+        device: &Device,
+        at: Timestamp,
+    ) -> bool {
         self.rules
             .values()
             .filter(|r| r.order.id != order)

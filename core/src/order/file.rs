@@ -75,7 +75,10 @@ words!(
     Weak, "value of forbid.weak" { Show = "show", Enforce = "enforce" }
 );
 
-#[expect(clippy::derivable_impls, reason = "the macro writes the enum, so no variant can be marked")]
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro writes the enum, so no variant can be marked"
+)]
 impl Default for Weak {
     fn default() -> Self {
         Weak::Show
@@ -106,7 +109,10 @@ words!(
     Tell, "value of audience.tell" { Affected = "affected", Everyone = "everyone" }
 );
 
-#[expect(clippy::derivable_impls, reason = "the macro writes the enum, so no variant can be marked")]
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro writes the enum, so no variant can be marked"
+)]
 impl Default for Tell {
     fn default() -> Self {
         Tell::Affected
@@ -184,7 +190,10 @@ words!(
     UnknownPolicy, "policy" { Allow = "allow", Warn = "warn", Attest = "attest", Deny = "deny" }
 );
 
-#[expect(clippy::derivable_impls, reason = "the macro writes the enum, so no variant can be marked")]
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro writes the enum, so no variant can be marked"
+)]
 impl Default for UnknownPolicy {
     fn default() -> Self {
         UnknownPolicy::Warn
@@ -233,8 +242,18 @@ impl std::str::FromStr for Share {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let fail = || format!("«{text}» is no share; write it like 1% or 0.5%");
-        let number: f64 = text.trim().strip_suffix('%').ok_or_else(fail)?.trim().parse().map_err(|_| fail())?;
-        if (0.0..=100.0).contains(&number) { Ok(Share((number * 100.0).round() as u32)) } else { Err(fail()) }
+        let number: f64 = text
+            .trim()
+            .strip_suffix('%')
+            .ok_or_else(fail)?
+            .trim()
+            .parse()
+            .map_err(|_| fail())?;
+        if (0.0..=100.0).contains(&number) {
+            Ok(Share((number * 100.0).round() as u32))
+        } else {
+            Err(fail())
+        }
     }
 }
 
@@ -246,7 +265,9 @@ impl Serialize for Share {
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -260,7 +281,10 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(what: impl Into<String>) -> Self {
-        Problem { line: None, what: what.into() }
+        Problem {
+            line: None,
+            what: what.into(),
+        }
     }
 }
 
@@ -279,23 +303,47 @@ impl OrderFile {
         }
         let file: OrderFile = toml::from_str(text).map_err(|e| vec![explain(text, &e)])?;
         let problems = file.problems(text);
-        if problems.is_empty() { Ok(file) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(file)
+        } else {
+            Err(problems)
+        }
     }
 
     fn problems(&self, text: &str) -> Vec<Problem> {
         let mut found = Vec::new();
-        let mut say = |key: &str, what: String| found.push(Problem { line: line_of(text, key), what });
+        let mut say = |key: &str, what: String| {
+            found.push(Problem {
+                line: line_of(text, key),
+                what,
+            })
+        };
         if self.title.trim().is_empty() || self.title.chars().any(char::is_control) {
-            say("title", "title must be one line of text that says what is ordered".into());
+            say(
+                "title",
+                "title must be one line of text that says what is ordered".into(),
+            );
         }
         if self.title.chars().count() > 200 {
-            say("title", "title is longer than 200 characters; say the rest in reason".into());
+            say(
+                "title",
+                "title is longer than 200 characters; say the rest in reason".into(),
+            );
         }
         if self.reason.trim().is_empty() {
-            say("reason", "reason is empty; say in a few words why this is ordered".into());
+            say(
+                "reason",
+                "reason is empty; say in a few words why this is ordered".into(),
+            );
         }
-        if self.forbid.apps.is_empty() && self.forbid.vendors.is_empty() && self.forbid.packs.is_empty() {
-            say("[forbid]", "forbid names no app; add apps = [\"tiktok\"], vendors or packs".into());
+        if self.forbid.apps.is_empty()
+            && self.forbid.vendors.is_empty()
+            && self.forbid.packs.is_empty()
+        {
+            say(
+                "[forbid]",
+                "forbid names no app; add apps = [\"tiktok\"], vendors or packs".into(),
+            );
         }
         if self.forbid.on.is_empty() {
             say("on", "forbid.on is empty; name phone, tablet or laptop, or leave it out for phone and tablet".into());
@@ -306,12 +354,19 @@ impl OrderFile {
         if let Some(expires) = &self.expires
             && expires.at() <= self.deadline.comply_by.at()
         {
-            say("expires", "expires is not after deadline.comply_by; the order would end before it enforces".into());
+            say(
+                "expires",
+                "expires is not after deadline.comply_by; the order would end before it enforces"
+                    .into(),
+            );
         }
         if let Some(stages) = &self.stages
             && stages.canary.is_some() != stages.canary_groups.is_empty()
         {
-            say("[stages]", "stages needs either canary = \"1%\" or canary_groups, and not both".into());
+            say(
+                "[stages]",
+                "stages needs either canary = \"1%\" or canary_groups, and not both".into(),
+            );
         }
         for (name, texts) in self.all_texts() {
             for problem in texts.problems() {
@@ -335,30 +390,44 @@ impl OrderFile {
 
     /// The text of that kind for a locale, if this order has one of its own.
     pub fn text(&self, kind: &str, locale: &str) -> Option<&Text> {
-        self.all_texts().find(|(name, _)| *name == kind).and_then(|(_, texts)| texts.for_locale(locale))
+        self.all_texts()
+            .find(|(name, _)| *name == kind)
+            .and_then(|(_, texts)| texts.for_locale(locale))
     }
 }
 
 /// The first line on which `key` begins.
 fn line_of(text: &str, key: &str) -> Option<usize> {
-    text.lines().position(|l| l.trim_start().starts_with(key)).map(|i| i + 1)
+    text.lines()
+        .position(|l| l.trim_start().starts_with(key))
+        .map(|i| i + 1)
 }
 
 /// Turns the TOML reader's message into one that names the line and, for a misspelt key, the
 /// nearest right one.
 fn explain(text: &str, error: &toml::de::Error) -> Problem {
-    let line = error.span().map(|s| text.get(..s.start).unwrap_or("").matches('\n').count() + 1);
+    let line = error
+        .span()
+        .map(|s| text.get(..s.start).unwrap_or("").matches('\n').count() + 1);
     let message = error.message();
     let mut what = message.lines().next().unwrap_or("not TOML").to_owned();
     let mut quoted = message.split('`').skip(1).step_by(2);
-    if message.starts_with("unknown field") && let Some(given) = quoted.next() {
-        let nearest = crate::nearest::nearest(given, quoted);
+    if message.starts_with("unknown field")
+        && let Some(given) = quoted.next()
+    {
+        let nearest = crate::catalogue::nearest_of(given, quoted);
         what = match nearest {
             Some(right) => format!("there is no key «{given}» here; did you mean «{right}»?"),
-            None => format!("there is no key «{given}» here; `countermand order schema` lists all keys"),
+            None => {
+                format!("there is no key «{given}» here; `countermand order schema` lists all keys")
+            }
         };
-    } else if message.starts_with("missing field") && let Some(missing) = quoted.next() {
-        what = format!("«{missing}» is missing; an order must have title, reason, [forbid], [audience] groups, [deadline] comply_by, [notice] and [correction]");
+    } else if message.starts_with("missing field")
+        && let Some(missing) = quoted.next()
+    {
+        what = format!(
+            "«{missing}» is missing; an order must have title, reason, [forbid], [audience] groups, [deadline] comply_by, [notice] and [correction]"
+        );
     }
     Problem { line, what }
 }

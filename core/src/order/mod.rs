@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 pub use file::{OrderFile, Problem};
 pub use pins::{Match, Pins};
-pub use state::{Approval, Audience, Hold, Published, RetractAnswer, Retraction, State, TransitionError};
+pub use state::{
+    Approval, Audience, Hold, Published, RetractAnswer, Retraction, State, TransitionError,
+};
 
 use crate::duration::Length;
 use crate::id::OrderId;
@@ -49,9 +51,24 @@ pub struct Revision {
 }
 
 impl Revision {
-    pub fn new(number: u32, by: &str, at: Timestamp, text: &str, file: OrderFile, pins: Pins) -> Self {
+    pub fn new(
+        number: u32,
+        by: &str,
+        at: Timestamp,
+        text: &str,
+        file: OrderFile,
+        pins: Pins,
+    ) -> Self {
         let hash = revision_hash(text, &pins);
-        Revision { number, by: by.to_owned(), at, text: text.to_owned(), file, pins, hash }
+        Revision {
+            number,
+            by: by.to_owned(),
+            at,
+            text: text.to_owned(),
+            file,
+            pins,
+            hash,
+        }
     }
 }
 
@@ -61,7 +78,10 @@ fn revision_hash(text: &str, pins: &Pins) -> String {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text);
     for pin in &pins.ids {
-        hash.update(format!("\n{}\t{}\t{}\t{:?}", pin.app, pin.platform, pin.id, pin.confidence));
+        hash.update(format!(
+            "\n{}\t{}\t{}\t{:?}",
+            pin.app, pin.platform, pin.id, pin.confidence
+        ));
     }
     for (name, app) in &pins.names {
         hash.update(format!("\n{app}\t{name}"));
@@ -96,7 +116,12 @@ impl Order {
             S::Draft { .. } | S::InReview { .. } | S::Approved(_) => {
                 let mut authors = self.authors;
                 authors.insert(revision.by.clone());
-                Ok(Order { authors, revision, state: S::Draft { sent_back: None }, ..self })
+                Ok(Order {
+                    authors,
+                    revision,
+                    state: S::Draft { sent_back: None },
+                    ..self
+                })
             }
             _ => Err(TransitionError::WrongState {
                 order: self.id.short(),
@@ -122,7 +147,9 @@ impl Order {
     /// The publication, retracted or not.
     pub fn published(&self) -> Option<&Published> {
         match &self.state {
-            S::Published(p) | S::Held { published: p, .. } | S::Retracted { published: p, .. } => Some(p),
+            S::Published(p) | S::Held { published: p, .. } | S::Retracted { published: p, .. } => {
+                Some(p)
+            }
             _ => None,
         }
     }
@@ -139,17 +166,26 @@ impl Order {
     }
 
     pub fn has_expired(&self, at: Timestamp) -> bool {
-        self.revision.file.expires.as_ref().is_some_and(|e| e.at() <= at)
+        self.revision
+            .file
+            .expires
+            .as_ref()
+            .is_some_and(|e| e.at() <= at)
     }
 
     /// Whether the order speaks at `at`: published by then, neither retracted nor expired.
     pub fn in_force(&self, at: Timestamp) -> Option<&Published> {
-        self.standing().filter(|p| p.at <= at && !self.has_expired(at))
+        self.standing()
+            .filter(|p| p.at <= at && !self.has_expired(at))
     }
 
     /// The word for people and JSON, in which the end by time shows.
     pub fn state_name(&self, at: Timestamp) -> &'static str {
-        if self.standing().is_some() && self.has_expired(at) { "expired" } else { self.state.name() }
+        if self.standing().is_some() && self.has_expired(at) {
+            "expired"
+        } else {
+            self.state.name()
+        }
     }
 
     /// Since when this order refuses a person who was told at `told` (invariant 35): the latest of
@@ -158,13 +194,19 @@ impl Order {
     pub fn enforces_from(&self, listed: bool, told: Option<Timestamp>) -> Option<Timestamp> {
         let published = self.standing()?;
         let deadline = &self.revision.file.deadline;
-        let owed = if listed { deadline.min_notice } else { deadline.late_grace };
+        let owed = if listed {
+            deadline.min_notice
+        } else {
+            deadline.late_grace
+        };
         let after_told = match told {
             Some(told) => owed.after(told),
             None if deadline.enforce_untold => Timestamp::MIN,
             None => return None,
         };
-        let after_resume = published.resumed_at.map_or(Timestamp::MIN, |at| deadline.min_notice.after(at));
+        let after_resume = published
+            .resumed_at
+            .map_or(Timestamp::MIN, |at| deadline.min_notice.after(at));
         Some(published.comply_by.at().max(after_told).max(after_resume))
     }
 

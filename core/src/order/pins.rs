@@ -78,7 +78,11 @@ impl Pins {
         apps: impl IntoIterator<Item = &'a App>,
         versions: &BTreeMap<String, VersionRange>,
     ) -> Pins {
-        let mut pins = Pins { catalogue: catalogue.to_owned(), versions: versions.clone(), ..Pins::default() };
+        let mut pins = Pins {
+            catalogue: catalogue.to_owned(),
+            versions: versions.clone(),
+            ..Pins::default()
+        };
         for app in apps {
             pins.apps.insert(app.slug.clone(), app.name.clone());
             for id in &app.package_ids {
@@ -90,10 +94,13 @@ impl Pins {
                 });
             }
             for name in std::iter::once(&app.name).chain(&app.names) {
-                pins.names.entry(fold(name)).or_insert_with(|| app.slug.clone());
+                pins.names
+                    .entry(fold(name))
+                    .or_insert_with(|| app.slug.clone());
             }
         }
-        pins.ids.sort_by(|a, b| (&a.app, a.platform, &a.id).cmp(&(&b.app, b.platform, &b.id)));
+        pins.ids
+            .sort_by(|a, b| (&a.app, a.platform, &a.id).cmp(&(&b.app, b.platform, &b.id)));
         pins
     }
 
@@ -105,7 +112,10 @@ impl Pins {
             .filter_map(|pin| Some((pin.app.as_str(), strength(pin, &package.id, platform)?)))
             .min_by_key(|(_, strength)| *strength);
         by_id.or_else(|| {
-            let slug = self.names.get(&fold(&package.name)).filter(|_| package.id.is_empty())?;
+            let slug = self
+                .names
+                .get(&fold(&package.name))
+                .filter(|_| package.id.is_empty())?;
             Some((slug.as_str(), Match::WeakName))
         })
     }
@@ -156,6 +166,7 @@ fn strength(pin: &Pin, seen: &str, platform: Platform) -> Option<Match> {
 
 /// `com.example.app.resigned` extends `com.example.app`; `com.example.apple` does not.
 fn extends(seen: &str, listed: &str) -> bool {
-    seen.get(..listed.len()).is_some_and(|head| head.eq_ignore_ascii_case(listed))
+    seen.get(..listed.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(listed))
         && seen[listed.len()..].starts_with(['.', '-', '_'])
 }

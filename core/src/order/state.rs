@@ -17,12 +17,24 @@ pub const APPROVAL_HOLDS_FOR: Length = Length::days(7);
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
-    Draft { sent_back: Option<Remark> },
-    InReview { by: String, at: Timestamp },
+    Draft {
+        sent_back: Option<Remark>,
+    },
+    InReview {
+        by: String,
+        at: Timestamp,
+    },
     Approved(Approval),
     Published(Published),
-    Held { published: Published, hold: Hold },
-    Retracted { published: Published, hold: Option<Hold>, retraction: Retraction },
+    Held {
+        published: Published,
+        hold: Hold,
+    },
+    Retracted {
+        published: Published,
+        hold: Option<Hold>,
+        retraction: Retraction,
+    },
 }
 
 /// Why an approver sent an order back.
@@ -92,8 +104,15 @@ pub struct RetractAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransitionError {
     #[error("order {order} is {state}, so it can't be {step}; {mend}")]
-    WrongState { order: String, state: &'static str, step: &'static str, mend: &'static str },
-    #[error("{by} wrote this revision, and an order is approved by another person than its authors")]
+    WrongState {
+        order: String,
+        state: &'static str,
+        step: &'static str,
+        mend: &'static str,
+    },
+    #[error(
+        "{by} wrote this revision, and an order is approved by another person than its authors"
+    )]
     OwnApproval { by: String },
     #[error("the approval of {at} has expired; submit the order again and have it approved")]
     ApprovalExpired { at: Timestamp },
@@ -116,21 +135,33 @@ impl State {
 
 impl Order {
     fn wrong(&self, step: &'static str, mend: &'static str) -> TransitionError {
-        TransitionError::WrongState { order: self.id.short(), state: self.state.name(), step, mend }
+        TransitionError::WrongState {
+            order: self.id.short(),
+            state: self.state.name(),
+            step,
+            mend,
+        }
     }
 
     pub fn submit(self, by: &str, at: Timestamp) -> Result<Order, TransitionError> {
         match self.state {
-            State::Draft { .. } => Ok(Order { state: State::InReview { by: by.to_owned(), at }, ..self }),
+            State::Draft { .. } => Ok(Order {
+                state: State::InReview {
+                    by: by.to_owned(),
+                    at,
+                },
+                ..self
+            }),
             _ => Err(self.wrong("submitted", "only a draft is submitted")),
         }
     }
 
     pub fn withdraw(self) -> Result<Order, TransitionError> {
         match self.state {
-            State::InReview { .. } | State::Approved(_) => {
-                Ok(Order { state: State::Draft { sent_back: None }, ..self })
-            }
+            State::InReview { .. } | State::Approved(_) => Ok(Order {
+                state: State::Draft { sent_back: None },
+                ..self
+            }),
             State::Draft { .. } => Err(self.wrong("withdrawn", "it is not in review")),
             _ => Err(self.wrong("withdrawn", "what is published is held or retracted")),
         }
@@ -139,21 +170,39 @@ impl Order {
     pub fn send_back(self, by: &str, at: Timestamp, text: &str) -> Result<Order, TransitionError> {
         match self.state {
             State::InReview { .. } => {
-                let remark = Remark { by: by.to_owned(), at, text: text.to_owned() };
-                Ok(Order { state: State::Draft { sent_back: Some(remark) }, ..self })
+                let remark = Remark {
+                    by: by.to_owned(),
+                    at,
+                    text: text.to_owned(),
+                };
+                Ok(Order {
+                    state: State::Draft {
+                        sent_back: Some(remark),
+                    },
+                    ..self
+                })
             }
             _ => Err(self.wrong("sent back", "only an order in review is sent back")),
         }
     }
 
     /// `same_person` are all names by which the approver is known (invariant 8).
-    pub fn approve(self, approval: Approval, same_person: &BTreeSet<String>) -> Result<Order, TransitionError> {
+    pub fn approve(
+        self,
+        approval: Approval,
+        same_person: &BTreeSet<String>,
+    ) -> Result<Order, TransitionError> {
         match self.state {
             State::InReview { .. } => {
-                if self.authors.contains(&approval.by) || self.authors.iter().any(|a| same_person.contains(a)) {
+                if self.authors.contains(&approval.by)
+                    || self.authors.iter().any(|a| same_person.contains(a))
+                {
                     return Err(TransitionError::OwnApproval { by: approval.by });
                 }
-                Ok(Order { state: State::Approved(approval), ..self })
+                Ok(Order {
+                    state: State::Approved(approval),
+                    ..self
+                })
             }
             _ => Err(self.wrong("approved", "only an order in review is approved")),
         }
@@ -166,21 +215,41 @@ impl Order {
                     return Err(TransitionError::ApprovalExpired { at: approval.at });
                 }
                 let comply_by = self.revision.file.deadline.comply_by.clone();
-                let published = Published { approval, by: by.to_owned(), at, comply_by, resumed_at: None };
-                Ok(Order { state: State::Published(published), ..self })
+                let published = Published {
+                    approval,
+                    by: by.to_owned(),
+                    at,
+                    comply_by,
+                    resumed_at: None,
+                };
+                Ok(Order {
+                    state: State::Published(published),
+                    ..self
+                })
             }
-            State::Draft { .. } | State::InReview { .. } => {
-                Err(self.wrong("published", "another person than its authors must approve it first"))
-            }
-            _ => Err(self.wrong("published", "it has been published already; to issue it again, draft a new order")),
+            State::Draft { .. } | State::InReview { .. } => Err(self.wrong(
+                "published",
+                "another person than its authors must approve it first",
+            )),
+            _ => Err(self.wrong(
+                "published",
+                "it has been published already; to issue it again, draft a new order",
+            )),
         }
     }
 
     pub fn hold(self, by: &str, at: Timestamp, reason: &str) -> Result<Order, TransitionError> {
         match self.state {
             State::Published(published) => {
-                let hold = Hold { by: by.to_owned(), at, reason: reason.to_owned() };
-                Ok(Order { state: State::Held { published, hold }, ..self })
+                let hold = Hold {
+                    by: by.to_owned(),
+                    at,
+                    reason: reason.to_owned(),
+                };
+                Ok(Order {
+                    state: State::Held { published, hold },
+                    ..self
+                })
             }
             _ => Err(self.wrong("held", "only a published order is held")),
         }
@@ -189,8 +258,14 @@ impl Order {
     pub fn resume(self, at: Timestamp) -> Result<Order, TransitionError> {
         match self.state {
             State::Held { published, .. } => {
-                let published = Published { resumed_at: Some(at), ..published };
-                Ok(Order { state: State::Published(published), ..self })
+                let published = Published {
+                    resumed_at: Some(at),
+                    ..published
+                };
+                Ok(Order {
+                    state: State::Published(published),
+                    ..self
+                })
             }
             _ => Err(self.wrong("resumed", "only a held order is resumed")),
         }
@@ -200,28 +275,57 @@ impl Order {
         let later = |published: Published| {
             if to.at() <= published.comply_by.at() {
                 let now = published.comply_by.to_string();
-                return Err(TransitionError::NotLater { to: to.to_string(), now });
+                return Err(TransitionError::NotLater {
+                    to: to.to_string(),
+                    now,
+                });
             }
-            Ok(Published { comply_by: to.clone(), ..published })
+            Ok(Published {
+                comply_by: to.clone(),
+                ..published
+            })
         };
         match self.state {
-            State::Published(published) => Ok(Order { state: State::Published(later(published)?), ..self }),
-            State::Held { published, hold } => {
-                Ok(Order { state: State::Held { published: later(published)?, hold }, ..self })
-            }
-            _ => Err(self.wrong("extended", "only a published order has a deadline to move; revise a draft instead")),
+            State::Published(published) => Ok(Order {
+                state: State::Published(later(published)?),
+                ..self
+            }),
+            State::Held { published, hold } => Ok(Order {
+                state: State::Held {
+                    published: later(published)?,
+                    hold,
+                },
+                ..self
+            }),
+            _ => Err(self.wrong(
+                "extended",
+                "only a published order has a deadline to move; revise a draft instead",
+            )),
         }
     }
 
     pub fn retract(self, retraction: Retraction) -> Result<Order, TransitionError> {
         match self.state {
-            State::Published(published) => {
-                Ok(Order { state: State::Retracted { published, hold: None, retraction }, ..self })
-            }
-            State::Held { published, hold } => {
-                Ok(Order { state: State::Retracted { published, hold: Some(hold), retraction }, ..self })
-            }
-            _ => Err(self.wrong("retracted", "only what was published is retracted; withdraw it instead")),
+            State::Published(published) => Ok(Order {
+                state: State::Retracted {
+                    published,
+                    hold: None,
+                    retraction,
+                },
+                ..self
+            }),
+            State::Held { published, hold } => Ok(Order {
+                state: State::Retracted {
+                    published,
+                    hold: Some(hold),
+                    retraction,
+                },
+                ..self
+            }),
+            _ => Err(self.wrong(
+                "retracted",
+                "only what was published is retracted; withdraw it instead",
+            )),
         }
     }
 }
@@ -229,7 +333,9 @@ impl Order {
 impl Serialize for Audience {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::with_capacity(self.0.serialized_size());
-        self.0.serialize_into(&mut bytes).map_err(serde::ser::Error::custom)?;
+        self.0
+            .serialize_into(&mut bytes)
+            .map_err(serde::ser::Error::custom)?;
         s.serialize_str(&crate::hex::encode(&bytes))
     }
 }
@@ -238,6 +344,8 @@ impl<'de> Deserialize<'de> for Audience {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let bytes = crate::hex::decode(&String::deserialize(d)?)
             .ok_or_else(|| serde::de::Error::custom("an audience is a hex text"))?;
-        RoaringBitmap::deserialize_from(bytes.as_slice()).map(Audience).map_err(serde::de::Error::custom)
+        RoaringBitmap::deserialize_from(bytes.as_slice())
+            .map(Audience)
+            .map_err(serde::de::Error::custom)
     }
 }

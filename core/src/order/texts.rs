@@ -29,7 +29,9 @@ impl<'de> Deserialize<'de> for Texts {
         let (subject, body) = (table.remove("subject"), table.remove("body"));
         let plain = match (subject, body) {
             (None, None) => None,
-            (Some(toml::Value::String(subject)), Some(toml::Value::String(body))) => Some(Text { subject, body }),
+            (Some(toml::Value::String(subject)), Some(toml::Value::String(body))) => {
+                Some(Text { subject, body })
+            }
             (Some(_), None) => return Err(D::Error::custom("this text has a subject but no body")),
             (None, Some(_)) => return Err(D::Error::custom("this text has a body but no subject")),
             _ => return Err(D::Error::custom("subject and body must be strings")),
@@ -41,7 +43,8 @@ impl<'de> Deserialize<'de> for Texts {
                     "there is no key «{locale}» here; a text has subject, body, and tables named by locale such as de or pt-BR"
                 )));
             }
-            let text = Text::deserialize(value).map_err(|e| D::Error::custom(format!("{locale}: {}", e.message())))?;
+            let text = Text::deserialize(value)
+                .map_err(|e| D::Error::custom(format!("{locale}: {}", e.message())))?;
             by_locale.insert(locale, text);
         }
         Ok(Texts { plain, by_locale })
@@ -60,9 +63,16 @@ fn is_locale(text: &str) -> bool {
 impl Texts {
     /// The text for `locale`: its own, its language's, or the plain one.
     pub fn for_locale(&self, locale: &str) -> Option<&Text> {
-        let find = |tag: &str| self.by_locale.iter().find(|(l, _)| l.eq_ignore_ascii_case(tag)).map(|(_, t)| t);
+        let find = |tag: &str| {
+            self.by_locale
+                .iter()
+                .find(|(l, _)| l.eq_ignore_ascii_case(tag))
+                .map(|(_, t)| t)
+        };
         let language = locale.split('-').next().unwrap_or("");
-        find(locale).or_else(|| find(language)).or(self.plain.as_ref())
+        find(locale)
+            .or_else(|| find(language))
+            .or(self.plain.as_ref())
     }
 
     /// Every text, with its locale (`None` for the plain one).

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment, and the zone in which its author thinks of it.
@@ -24,7 +24,10 @@ pub struct WhenError(String);
 
 impl When {
     pub fn new(at: Timestamp, zone: Option<&str>) -> Self {
-        When { at, zone: zone.map(str::to_owned) }
+        When {
+            at,
+            zone: zone.map(str::to_owned),
+        }
     }
 
     pub fn at(&self) -> Timestamp {
@@ -41,9 +44,12 @@ impl FromStr for When {
     type Err = WhenError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        if let Ok(zoned) = text.parse::<Zoned>() {
+        if let Ok(zoned) = text.parse::<ZonedDateTime>() {
             let zone = zoned.time_zone().iana_name().map(str::to_owned);
-            return Ok(When { at: zoned.timestamp(), zone });
+            return Ok(When {
+                at: zoned.timestamp(),
+                zone,
+            });
         }
         if let Ok(at) = text.parse::<Timestamp>() {
             return Ok(When { at, zone: None });
@@ -51,9 +57,12 @@ impl FromStr for When {
         // A bare day (as `expires` may be) begins at midnight UTC.
         if let Ok(day) = text.parse::<Date>()
             && text.len() == 10
-            && let Ok(zoned) = day.to_zoned(TimeZone::UTC)
+            && let Ok(zoned) = day.to_zoned_datetime(TimeZone::UTC)
         {
-            return Ok(When { at: zoned.timestamp(), zone: None });
+            return Ok(When {
+                at: zoned.timestamp(),
+                zone: None,
+            });
         }
         Err(WhenError(text.to_owned()))
     }
@@ -69,13 +78,15 @@ impl fmt::Display for When {
 }
 
 /// `at` in the zone of that name; in UTC when there is none such.
-pub fn in_zone(at: Timestamp, zone: &str) -> Zoned {
-    at.to_zoned(TimeZone::get(zone).unwrap_or(TimeZone::UTC))
+pub fn in_zone(at: Timestamp, zone: &str) -> ZonedDateTime {
+    at.to_zoned_datetime(TimeZone::get(zone).unwrap_or(TimeZone::UTC))
 }
 
 /// A moment for people: `10 Jul 2020, 23:59 PDT`.
 pub fn for_people(at: Timestamp, zone: &str) -> String {
-    in_zone(at, zone).strftime("%-d %b %Y, %H:%M %Z").to_string()
+    in_zone(at, zone)
+        .strftime("%-d %b %Y, %H:%M %Z")
+        .to_string()
 }
 
 impl Serialize for When {
@@ -86,7 +97,9 @@ impl Serialize for When {
 
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -96,7 +109,9 @@ mod tests {
 
     #[test]
     fn a_time_reads_with_or_without_zone_and_offset() {
-        let whole: When = "2020-07-10T23:59:00-07:00[America/Los_Angeles]".parse().unwrap();
+        let whole: When = "2020-07-10T23:59:00-07:00[America/Los_Angeles]"
+            .parse()
+            .unwrap();
         for text in [
             "2020-07-10T23:59:00[America/Los_Angeles]",
             "2020-07-10T23:59:00-07:00",
@@ -106,9 +121,20 @@ mod tests {
         }
         assert_eq!(whole.zone(), Some("America/Los_Angeles"));
         assert_eq!(whole.to_string().parse::<When>().unwrap(), whole);
-        assert_eq!(for_people(whole.at(), "America/Los_Angeles"), "10 Jul 2020, 23:59 PDT");
-        assert_eq!("2021-07-10".parse::<When>().unwrap().to_string(), "2021-07-10T00:00:00Z");
-        for bad in ["", "tonight", "2020-07-10T23:59:00", "2020-07-10T23:59:00+02:00[America/Los_Angeles]"] {
+        assert_eq!(
+            for_people(whole.at(), "America/Los_Angeles"),
+            "10 Jul 2020, 23:59 PDT"
+        );
+        assert_eq!(
+            "2021-07-10".parse::<When>().unwrap().to_string(),
+            "2021-07-10T00:00:00Z"
+        );
+        for bad in [
+            "",
+            "tonight",
+            "2020-07-10T23:59:00",
+            "2020-07-10T23:59:00+02:00[America/Los_Angeles]",
+        ] {
             assert!(bad.parse::<When>().is_err(), "{bad}");
         }
     }
