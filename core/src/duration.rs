@@ -52,6 +52,9 @@ impl FromStr for Length {
             text: text.to_owned(),
             why: why.to_owned(),
         };
+        if !text.trim().starts_with(['P', 'p', '-', '+']) {
+            return Err(fail(""));
+        }
         let span: Span = text.trim().parse().map_err(|_| fail(""))?;
         if span.get_years() != 0 || span.get_months() != 0 {
             return Err(fail(" (months and years have no fixed length; write days)"));

@@ -4,7 +4,9 @@
 //! and facts are arguments, so that a verdict can be replayed and every invariant can be tested.
 
 pub mod actor;
+pub mod audit;
 pub mod catalogue;
+pub mod change;
 pub mod duration;
 pub mod evidence;
 pub mod exemption;
@@ -12,6 +14,7 @@ pub mod fleet;
 pub mod hex;
 pub mod id;
 pub mod index;
+pub mod notice;
 pub mod order;
 pub mod platform;
 pub mod preview;

@@ -51,7 +51,9 @@ impl FromStr for When {
                 zone,
             });
         }
-        if let Ok(at) = text.parse::<Timestamp>() {
+        if let Ok(at) = text.parse::<Timestamp>()
+            && !text.contains('[')
+        {
             return Ok(When { at, zone: None });
         }
         // A bare day (as `expires` may be) begins at midnight UTC.
