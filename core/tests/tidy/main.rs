@@ -384,7 +384,7 @@ mod the_rules_themselves {
             concat!("X", "XX"),
         ] {
             fails(rule, "server/src/a.rs", &format!("// {mark}: later"), mark);
-            fails(rule, "README.md", &format!("{mark}"), mark);
+            fails(rule, "README.md", mark, mark);
             passes(rule, "run", &format!("mktemp a.{mark}{mark} {mark}_S"));
         }
         for call in [
