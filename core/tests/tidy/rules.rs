@@ -54,7 +54,7 @@ const NOT_IN_CORE: &[&str] = &[
 const NOT_IN_CORE_OF_STD: &[&str] = &["fs", "net", "process", "env", "thread"];
 const NO_CLOCK: &[(&str, &str)] = &[
     ("Timestamp", "now"),
-    ("Zoned", "now"),
+    ("ZonedDateTime", "now"),
     ("SystemTime", "now"),
     ("Instant", "now"),
     ("Uuid", "now_v7"),
