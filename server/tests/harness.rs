@@ -396,3 +396,13 @@ fn smtp_sink_greets() {
     BufReader::new(stream).read_line(&mut line).unwrap();
     assert!(line.starts_with("220 "), "{line}");
 }
+
+#[test]
+fn a_missing_program_skips_a_test_and_fails_it_in_ci() {
+    let missing = std::panic::catch_unwind(|| support::programs(["no-such-program"]).is_none());
+    if std::env::var("CI").is_ok_and(|value| value == "true") {
+        assert!(missing.is_err());
+    } else {
+        assert!(missing.unwrap());
+    }
+}

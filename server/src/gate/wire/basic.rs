@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 
-use super::{BASE64, plain_name};
+use super::{BASE64, decoded, plain_name};
 
 const LONGEST: usize = 8192;
 
@@ -35,19 +35,18 @@ pub fn user(header: &[u8]) -> Result<Option<String>, BasicError> {
         let group = BASE64.decode(group).map_err(|_| BasicError::NotBasic)?;
         if let Some(colon) = group.iter().position(|byte| *byte == b':') {
             user.extend_from_slice(&group[..colon]);
-            return named(user);
+            return named(&user);
         }
         user.extend_from_slice(&group);
     }
     Err(BasicError::NotBasic)
 }
 
-fn named(user: Vec<u8>) -> Result<Option<String>, BasicError> {
-    let user = String::from_utf8(user).map_err(|_| BasicError::NotText)?;
+fn named(user: &[u8]) -> Result<Option<String>, BasicError> {
     if user.is_empty() {
         return Ok(None);
     }
-    plain_name(&user)
+    plain_name(&decoded(user))
         .map(|user| Some(user.to_owned()))
         .ok_or(BasicError::NotText)
 }
@@ -99,7 +98,7 @@ mod tests {
             user(written("a\r\nb", "x").as_bytes()),
             Err(BasicError::NotText)
         );
-        assert_eq!(user(b"Basic /zp4"), Err(BasicError::NotText));
+        assert_eq!(user(b"Basic /Dp4"), Ok(Some("ü".into())), "Latin-1");
     }
 
     proptest! {

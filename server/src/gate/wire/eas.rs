@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 
-use super::BASE64;
+use super::{BASE64, decoded};
 
 /// Longest query that is read. Real ones stay under 300 bytes.
 const LONGEST: usize = 4096;
@@ -97,10 +97,13 @@ impl EasRequest {
         let mut request = Self::default();
         for (name, value) in query.split('&').filter_map(parameter) {
             let (slot, value) = match name {
-                "Cmd" => (&mut request.command, text(value, name)?.map(known_spelling)),
-                "User" => (&mut request.user, text(value, name)?),
+                "Cmd" => (
+                    &mut request.command,
+                    text(&value, name)?.map(known_spelling),
+                ),
+                "User" => (&mut request.user, text(&value, name)?),
                 "DeviceId" => (&mut request.device_id, device_id(&value)),
-                _ => (&mut request.device_type, text(value, name)?),
+                _ => (&mut request.device_type, text(&value, name)?),
             };
             if slot.is_some() && *slot != value {
                 return Err(EasError::Twice(name));
@@ -120,13 +123,13 @@ impl EasRequest {
         rest.take(2, "locale")?;
         let id = rest.counted("device id")?;
         rest.counted("policy key")?;
-        let kind = rest.counted("device type")?.to_vec();
+        let kind = rest.counted("device type")?;
         let mut user = None;
         while !rest.0.is_empty() {
             let tag = rest.byte("parameters")?;
             let value = rest.counted("parameters")?;
             if tag == USER_TAG {
-                let value = text(value.to_vec(), "User")?;
+                let value = text(value, "User")?;
                 if user.is_some() && user != value {
                     return Err(EasError::Twice("User"));
                 }
@@ -192,12 +195,12 @@ fn known_spelling(command: String) -> String {
         .map_or(command, |(_, name)| (*name).to_owned())
 }
 
-fn text(bytes: Vec<u8>, field: &'static str) -> Result<Option<String>, EasError> {
-    let text = String::from_utf8(bytes).map_err(|_| EasError::NotText(field))?;
+fn text(bytes: &[u8], field: &'static str) -> Result<Option<String>, EasError> {
+    let text = decoded(bytes);
     if text.chars().any(char::is_control) {
         return Err(EasError::NotText(field));
     }
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    Ok((!text.is_empty()).then(|| text.into_owned()))
 }
 
 fn device_id(bytes: &[u8]) -> Option<String> {
@@ -319,10 +322,12 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_login_stays_as_it_is() {
+    fn a_windows_login_and_an_old_clients_umlaut_are_read() {
         let uri =
             "/Microsoft-Server-ActiveSync?Cmd=Sync&User=CORP%5Calice&DeviceId=D&DeviceType=WP8";
         assert_eq!(parse(uri).user.as_deref(), Some("CORP\\alice"));
+        let latin = "/Microsoft-Server-ActiveSync?Cmd=Sync&User=j%FCrgen";
+        assert_eq!(parse(latin).user.as_deref(), Some("jürgen"));
     }
 
     #[test]
@@ -358,7 +363,6 @@ mod tests {
         assert_eq!(at(&"A".repeat(LONGEST + 1)), EasError::TooLong(LONGEST + 1));
         assert_eq!(at("foo=bar"), EasError::NeitherForm);
         assert_eq!(at("jQkJBAdERVY3"), EasError::Truncated("device id"));
-        assert_eq!(at("Cmd=Sync&User=%FF"), EasError::NotText("User"));
         assert_eq!(at("Cmd=Sync&User=a%0D%0Ab"), EasError::NotText("User"));
     }
 

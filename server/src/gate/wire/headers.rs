@@ -5,11 +5,13 @@
 //! client could add the header of another kind of proxy and have a harmless request judged in place of its own.
 //! `X-Remote-User` and `X-Client-Cert-*` cannot be checked like that; the shipped configurations overwrite them.
 
+use std::borrow::Cow;
+
 use axum::http::HeaderMap;
 
 use super::basic::{self, BasicError};
 use super::eas::{EasError, EasRequest};
-use super::{Channel, plain_name};
+use super::{Channel, decoded, plain_name};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateRequest {
@@ -53,7 +55,7 @@ impl GateRequest {
     /// `call` is the path and query of the call to us, `route` our own part of it (`/gate/http`).
     pub fn read(route: &str, call: &str, headers: &HeaderMap) -> Result<Self, GateRequestError> {
         let uri = original_uri(route, call, headers)?;
-        let mut eas = EasRequest::parse(&uri, one(headers, "ms-asprotocolversion")?)?;
+        let mut eas = EasRequest::parse(&uri, one(headers, "ms-asprotocolversion")?.as_deref())?;
         if let Some(request) = &mut eas
             && original_method(headers)?
                 .is_some_and(|method| method.eq_ignore_ascii_case("OPTIONS"))
@@ -79,19 +81,23 @@ fn original_uri(route: &str, call: &str, headers: &HeaderMap) -> Result<String, 
         .strip_prefix(route)
         .filter(|rest| rest.starts_with('/') && *rest != "/");
     let places = [
-        ("the path of the call", path),
+        ("the path of the call", path.map(Cow::Borrowed)),
         ("X-Original-URI", one(headers, "x-original-uri")?),
         ("X-Forwarded-Uri", one(headers, "x-forwarded-uri")?),
     ];
     agreed(places)?
-        .or_else(|| call.strip_prefix(route).filter(|rest| *rest == "/"))
-        .map(str::to_owned)
+        .or_else(|| {
+            call.strip_prefix(route)
+                .filter(|rest| *rest == "/")
+                .map(Cow::Borrowed)
+        })
+        .map(Cow::into_owned)
         .ok_or_else(|| GateRequestError::NoOriginal {
             route: route.to_owned(),
         })
 }
 
-fn original_method(headers: &HeaderMap) -> Result<Option<&str>, GateRequestError> {
+fn original_method(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, GateRequestError> {
     agreed([
         ("X-Original-Method", one(headers, "x-original-method")?),
         ("X-Forwarded-Method", one(headers, "x-forwarded-method")?),
@@ -100,12 +106,12 @@ fn original_method(headers: &HeaderMap) -> Result<Option<&str>, GateRequestError
 
 /// The one value that all places which have one share.
 fn agreed<'a, const N: usize>(
-    places: [(&'static str, Option<&'a str>); N],
-) -> Result<Option<&'a str>, GateRequestError> {
-    let mut found: Option<(&'static str, &str)> = None;
+    places: [(&'static str, Option<Cow<'a, str>>); N],
+) -> Result<Option<Cow<'a, str>>, GateRequestError> {
+    let mut found: Option<(&'static str, Cow<'a, str>)> = None;
     for (place, value) in places {
-        match (found, value) {
-            (Some((first, known)), Some(value)) if known != value => {
+        match (&found, value) {
+            (Some((first, known)), Some(value)) if *known != value => {
                 return Err(GateRequestError::Disagree {
                     first,
                     second: place,
@@ -120,7 +126,7 @@ fn agreed<'a, const N: usize>(
 
 fn person(headers: &HeaderMap) -> Result<Option<String>, GateRequestError> {
     if let Some(user) = one(headers, "x-remote-user")? {
-        return plain_name(user)
+        return plain_name(&user)
             .map(|user| Some(user.to_owned()))
             .ok_or(GateRequestError::NotText("x-remote-user"));
     }
@@ -139,8 +145,8 @@ fn person(headers: &HeaderMap) -> Result<Option<String>, GateRequestError> {
 
 fn keys(headers: &HeaderMap, eas: Option<&EasRequest>) -> Result<Vec<String>, GateRequestError> {
     let device = eas.and_then(|request| request.device_id.as_ref());
-    let serial = one(headers, "x-client-cert-serial")?.map(serial);
-    let subject = one(headers, "x-client-cert-subject")?.map(subject);
+    let serial = one(headers, "x-client-cert-serial")?.map(|text| serial(&text));
+    let subject = one(headers, "x-client-cert-subject")?.map(|text| subject(&text));
     Ok(device
         .map(|id| format!("eas:{id}"))
         .into_iter()
@@ -174,7 +180,7 @@ fn subject(text: &str) -> String {
 fn one<'a>(
     headers: &'a HeaderMap,
     name: &'static str,
-) -> Result<Option<&'a str>, GateRequestError> {
+) -> Result<Option<Cow<'a, str>>, GateRequestError> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else {
         return Ok(None);
@@ -182,10 +188,8 @@ fn one<'a>(
     if values.any(|other| other != first) {
         return Err(GateRequestError::Twice(name));
     }
-    let text = std::str::from_utf8(first.as_bytes())
-        .map_err(|_| GateRequestError::NotText(name))?
-        .trim();
-    Ok(Some(text).filter(|text| !matches!(*text, "" | "-" | "(null)")))
+    let text = decoded(first.as_bytes().trim_ascii());
+    Ok(Some(text).filter(|text| !matches!(&**text, "" | "-" | "(null)")))
 }
 
 #[cfg(test)]

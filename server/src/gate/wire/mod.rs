@@ -3,6 +3,7 @@
 //! Nothing here knows a server, a clock or a verdict, so each format is tested against requests that real
 //! front doors were seen to send.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -70,6 +71,14 @@ pub(crate) const BASE64: base64::engine::GeneralPurpose = base64::engine::Genera
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// Text as clients really send it: UTF-8, or the Latin-1 of old ones. A login with an umlaut must not close a door.
+pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    }
+}
 
 /// A name that a person or a device may go by: not empty, of sane length, no control characters.
 pub(crate) fn plain_name(text: &str) -> Option<&str> {
