@@ -1,0 +1,80 @@
+//! The least IMAP client: one command, its tagged response.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Imap {
+    stream: BufReader<TcpStream>,
+    pub greeting: String,
+    commands: u32,
+}
+
+#[derive(Debug)]
+pub struct Response {
+    /// Without the tag: `OK …` or `NO [CODE] …`.
+    pub tagged: String,
+    pub untagged: Vec<String>,
+}
+
+impl Response {
+    pub fn is_ok(&self) -> bool {
+        self.tagged.starts_with("OK")
+    }
+
+    /// All that a mail app could show.
+    pub fn text(&self) -> String {
+        format!("{}\n{}", self.untagged.join("\n"), self.tagged)
+    }
+}
+
+impl Imap {
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let mut imap = Self {
+            stream: BufReader::new(stream),
+            greeting: String::new(),
+            commands: 0,
+        };
+        imap.greeting = imap.line();
+        imap
+    }
+
+    pub fn login(&mut self, user: &str, password: &str) -> Response {
+        self.command(&format!("LOGIN \"{user}\" \"{password}\""))
+    }
+
+    pub fn command(&mut self, command: &str) -> Response {
+        self.commands += 1;
+        let tag = format!("t{}", self.commands);
+        self.stream
+            .get_mut()
+            .write_all(format!("{tag} {command}\r\n").as_bytes())
+            .unwrap();
+        let mut untagged = Vec::new();
+        loop {
+            let line = self.line();
+            if let Some(tagged) = line.strip_prefix(&format!("{tag} ")) {
+                return Response {
+                    tagged: tagged.to_owned(),
+                    untagged,
+                };
+            }
+            untagged.push(line);
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        assert!(
+            line.ends_with('\n'),
+            "the IMAP server hung up after {line:?}"
+        );
+        line.trim_end().to_owned()
+    }
+}
