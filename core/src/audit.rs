@@ -63,7 +63,7 @@ impl Entry {
             self.previous.as_str(),
             &self.number.to_string(),
             &self.at.as_microsecond().to_string(),
-            &self.actor.to_string(),
+            &serde_json::to_string(&self.actor).unwrap_or_default(),
             &self.action,
             &order,
             &self.details,

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod hex;
 pub mod id;
 pub mod index;
+pub mod join;
 pub mod notice;
 pub mod order;
 pub mod platform;

@@ -1,0 +1,113 @@
+//! Which device a report is of, and what the device is after it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::evidence::{AppSeen, Evidence, Package, Report};
+use crate::fleet::{Device, FormFactor, IncomingReport, Ownership, Person, PersonRow};
+use crate::id::{DeviceId, PackageNo, PersonId};
+use crate::platform::Platform;
+
+/// The device among `candidates` (those that share a key with the report) that the report is of.
+///
+/// A source's own record number decides where it is known. Otherwise a device that other sources
+/// reported is the same if it shares a key and the source does not tell the two apart by numbers of
+/// its own: then they are a clone or a re-enrolment, and stay two devices that the key fits
+/// (invariant 5).
+pub fn same_device(report: &IncomingReport, candidates: &[&Device]) -> Option<DeviceId> {
+    let own: Vec<_> = report.keys.iter().filter(|k| k.mdm_source() == Some(report.source.as_str())).collect();
+    if let Some(device) = candidates.iter().find(|d| own.iter().any(|k| d.keys.contains(*k))) {
+        return Some(device.id);
+    }
+    let shares = |d: &&&Device| report.keys.iter().any(|k| d.keys.contains(k));
+    let told_apart = |d: &&&Device| {
+        !own.is_empty() && d.keys.iter().any(|k| k.mdm_source() == Some(report.source.as_str()))
+    };
+    let mut same = candidates.iter().filter(shares).filter(|d| !told_apart(d));
+    match (same.next(), same.next()) {
+        (Some(one), None) => Some(one.id),
+        _ => None,
+    }
+}
+
+/// A device that nothing is known of.
+pub fn blank_device(id: DeviceId, report: &IncomingReport) -> Device {
+    Device {
+        id,
+        person: None,
+        keys: BTreeSet::new(),
+        platform: report.platform.unwrap_or(Platform::Linux),
+        form_factor: report.form_factor.unwrap_or(match report.platform {
+            Some(Platform::Ios | Platform::Android) | None => FormFactor::Phone,
+            Some(_) => FormFactor::Laptop,
+        }),
+        ownership: Ownership::Unknown,
+        os_version: String::new(),
+        visibility: report.visibility,
+        last_report: None,
+        evidence: Evidence::default(),
+    }
+}
+
+/// Takes a report into its device. `number` gives each package its number.
+pub fn take_report(
+    device: &mut Device,
+    report: &IncomingReport,
+    person: Option<PersonId>,
+    arrival: Timestamp,
+    mut number: impl FnMut(Package) -> PackageNo,
+) {
+    let seen_at = report.seen_at.min(arrival);
+    device.keys.extend(report.keys.iter().cloned());
+    // An older report never overrides a newer one.
+    if device.last_report.is_none_or(|last| last <= seen_at) {
+        device.last_report = Some(seen_at);
+        device.visibility = report.visibility;
+        device.person = person.or(device.person);
+        device.platform = report.platform.unwrap_or(device.platform);
+        device.form_factor = report.form_factor.unwrap_or(device.form_factor);
+        device.ownership = report.ownership.unwrap_or(device.ownership);
+        if let Some(version) = &report.os_version {
+            device.os_version.clone_from(version);
+        }
+    } else if device.person.is_none() {
+        device.person = person;
+    }
+    let apps = report
+        .apps
+        .iter()
+        .map(|app| {
+            let id = app.package_id.trim().to_owned();
+            // The same id under many names is one package.
+            let name = if id.is_empty() { app.name.trim().to_owned() } else { String::new() };
+            AppSeen { package: number(Package { id, name }), version: app.version.clone() }
+        })
+        .collect();
+    device.evidence.fold(Report {
+        source: report.source.clone(),
+        visibility: report.visibility,
+        complete: report.complete,
+        seen_at,
+        apps,
+    });
+}
+
+/// A new person, or what a row of a staff list makes of a known one. Addresses are never dropped:
+/// whoever was reached by one is still that person.
+pub fn take_row(known: Option<&Person>, id: PersonId, row: &PersonRow) -> Person {
+    let mut aliases = row.aliases.clone();
+    if let Some(known) = known {
+        aliases.extend(known.addresses().map(str::to_owned));
+    }
+    aliases.remove(&row.email);
+    Person {
+        id,
+        email: row.email.clone(),
+        aliases,
+        name: row.name.clone(),
+        groups: row.groups.clone(),
+        locale: row.locale.clone(),
+        time_zone: row.time_zone.clone(),
+    }
+}

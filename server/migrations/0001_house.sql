@@ -1,0 +1,60 @@
+-- One text for SQLite and PostgreSQL. Ids are TEXT or dense BIGINT, times are BIGINT microseconds
+-- since 1970 (UTC), booleans BIGINT. BYTES is BLOB or BYTEA.
+
+-- Every write transaction begins by raising this number: that serialises writers on both databases,
+-- gives each commit its place in time, and is what followers watch.
+CREATE TABLE version (one BIGINT PRIMARY KEY, number BIGINT NOT NULL);
+INSERT INTO version (one, number) VALUES (1, 0);
+
+-- What each commit touched, for those who follow.
+CREATE TABLE change_log (version BIGINT NOT NULL, part BIGINT NOT NULL, touched TEXT NOT NULL, PRIMARY KEY (version, part));
+
+CREATE TABLE audit (
+  number BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  order_id TEXT, details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
+);
+CREATE TABLE audit_head (one BIGINT PRIMARY KEY, entries BIGINT NOT NULL, hash TEXT NOT NULL);
+INSERT INTO audit_head (one, entries, hash) VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
+
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE operator (email TEXT PRIMARY KEY, roles TEXT NOT NULL, password TEXT, invitation TEXT);
+CREATE TABLE session (token TEXT PRIMARY KEY, email TEXT NOT NULL, csrf TEXT NOT NULL, expires_at BIGINT NOT NULL);
+
+CREATE TABLE person (id BIGINT PRIMARY KEY, email TEXT NOT NULL, name TEXT NOT NULL, groups TEXT NOT NULL, locale TEXT NOT NULL, time_zone TEXT NOT NULL);
+CREATE TABLE person_address (address TEXT PRIMARY KEY, person BIGINT NOT NULL);
+CREATE INDEX person_address_person ON person_address (person);
+
+CREATE TABLE package (no BIGINT PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (id, name));
+
+CREATE TABLE device (
+  id BIGINT PRIMARY KEY, person BIGINT, platform TEXT NOT NULL, form_factor TEXT NOT NULL, ownership TEXT NOT NULL,
+  os_version TEXT NOT NULL, visibility TEXT NOT NULL, last_report BIGINT, evidence BYTES NOT NULL
+);
+CREATE TABLE device_key (canonical TEXT NOT NULL, device BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (canonical, device));
+CREATE INDEX device_key_device ON device_key (device);
+
+-- `changed` is the version of the order's last change: of a retracted order, that of the retraction.
+CREATE TABLE orders (id TEXT PRIMARY KEY, changed BIGINT NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE exemption (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE attestation (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (order_id, person));
+
+-- A receipt begins with its first claim. `fence` is the version of the commit that claimed it: a
+-- worker with an older one writes nothing. `worker` is NULL where a receipt waits for a retry.
+-- `in_flight_at` stays set unless the attempt certainly failed.
+CREATE TABLE receipt (
+  order_id TEXT NOT NULL, person BIGINT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+  fence BIGINT NOT NULL, worker TEXT, attempt BIGINT NOT NULL, not_before BIGINT NOT NULL,
+  in_flight_at BIGINT, settled_at BIGINT, settled_version BIGINT, detail TEXT NOT NULL,
+  PRIMARY KEY (order_id, person, kind)
+);
+CREATE INDEX receipt_open ON receipt (state, order_id) WHERE state IN ('claimed', 'in_flight');
+-- A worker's life: past its lease its claims are anyone's.
+CREATE TABLE worker (name TEXT PRIMARY KEY, lease_until BIGINT NOT NULL);
+
+CREATE TABLE refusal (
+  fingerprint TEXT PRIMARY KEY, reference TEXT NOT NULL, person BIGINT, first_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL, times BIGINT NOT NULL, known TEXT NOT NULL
+);
+CREATE INDEX refusal_reference ON refusal (reference);
+CREATE TABLE refused (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (order_id, person));

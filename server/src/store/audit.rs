@@ -1,0 +1,62 @@
+//! Reading the record.
+
+use countermand_core::audit::{Entry, Verified, Verifier};
+use countermand_core::id::OrderId;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::rows::{from_json, parse, time};
+use super::{Result, Store};
+
+fn entry(row: &AnyRow) -> Result<Entry> {
+    let order: Option<String> = row.try_get("order_id")?;
+    Ok(Entry {
+        number: row.try_get::<i64, _>("number")? as u64,
+        at: time(row.try_get("at")?),
+        actor: from_json(row.try_get("actor")?)?,
+        action: row.try_get("action")?,
+        order: order.map(|o| parse(&o)).transpose()?,
+        details: row.try_get("details")?,
+        previous: row.try_get("previous")?,
+        hash: row.try_get("hash")?,
+    })
+}
+
+impl Store {
+    /// Entries after number `after`, oldest first.
+    pub async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<Entry>> {
+        let rows = sqlx::query("SELECT number, at, actor, action, order_id, details, previous, hash FROM audit WHERE number > $1 ORDER BY number LIMIT $2")
+            .bind(after as i64)
+            .bind(i64::from(limit))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(entry).collect()
+    }
+
+    /// The newest entries, newest first, of one order or of all.
+    pub async fn audit_newest(&self, order: Option<OrderId>, limit: u32) -> Result<Vec<Entry>> {
+        const ALL: &str = "SELECT number, at, actor, action, order_id, details, previous, hash FROM audit ORDER BY number DESC LIMIT $1";
+        const ONE: &str = "SELECT number, at, actor, action, order_id, details, previous, hash FROM audit WHERE order_id = $2 ORDER BY number DESC LIMIT $1";
+        let query = match order {
+            None => sqlx::query(ALL).bind(i64::from(limit)),
+            Some(order) => sqlx::query(ONE).bind(i64::from(limit)).bind(order.to_string()),
+        };
+        query.fetch_all(&self.readers).await?.iter().map(entry).collect()
+    }
+
+    /// Walks the whole record, and compares its length and head with those kept beside it.
+    pub async fn audit_verify(&self) -> Result<Verified> {
+        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1").fetch_one(&self.readers).await?;
+        let (entries, hash): (i64, String) = (head.try_get("entries")?, head.try_get("hash")?);
+        let mut verifier = Verifier::default();
+        let mut after = 0;
+        loop {
+            let chunk = self.audit_after(after, 1_000).await?;
+            let Some(last) = chunk.last() else { break };
+            after = last.number;
+            // An entry younger than the head that was read is no fault.
+            chunk.iter().filter(|e| e.number <= entries as u64).for_each(|e| verifier.take(e));
+        }
+        Ok(verifier.finish(Some((entries as u64, &hash))))
+    }
+}

@@ -1,0 +1,31 @@
+//! The door for changes: new state, audit entry and note to followers in one transaction.
+
+use countermand_core::change::{Change, Commit};
+
+use super::{Result, Store, access, devices, orders, people, refusals};
+
+impl Store {
+    /// Commits one change and gives back the version that it made.
+    pub async fn commit(&self, commit: &Commit) -> Result<i64> {
+        let mut write = self.begin().await?;
+        let mut packages = Vec::new();
+        match &commit.change {
+            Change::Operator(operator) => access::save_operator(&mut write, operator).await?,
+            Change::Invite { email, invitation } => access::save_invitation(&mut write, email, invitation).await?,
+            Change::Password { email, hash } => access::save_password(&mut write, email, hash).await?,
+            Change::Settings { settings, .. } => orders::save_settings(&mut write, settings).await?,
+            Change::People(rows) => people::import(&mut write, rows).await?,
+            Change::Reports(reports) => packages = devices::import(self, &mut write, reports, commit.at).await?,
+            Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
+            Change::Exemption { exemption, .. } => orders::save_exemption(&mut write, exemption).await?,
+            Change::Attestation(attestation) => orders::save_attestation(&mut write, attestation).await?,
+            Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
+        }
+        if let Some(statement) = commit.change.statement() {
+            write.record(&commit.actor, commit.at, &statement).await?;
+        }
+        let version = write.finish().await?;
+        self.remember_packages(packages);
+        Ok(version)
+    }
+}

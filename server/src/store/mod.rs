@@ -1,0 +1,140 @@
+//! The store: the only place that knows the database. SQLite inside one machine, PostgreSQL when one
+//! is outgrown; one SQL text for both.
+//!
+//! **One write path.** Every write is a [`write::Write`]: it raises the version (which makes writers
+//! queue on both databases), does its work, appends the audit entry and the note to followers, and
+//! commits. [`Store::commit`] is the door for changes, `receipts` that for the outbox. To add a kind
+//! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`follow::Touched`]
+//! with its loading in `follow.rs`, and a case in the contract suite.
+
+mod access;
+mod audit;
+mod commit;
+mod devices;
+mod follow;
+mod maintain;
+mod orders;
+mod people;
+mod receipts;
+mod refusals;
+mod rows;
+mod write;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use countermand_core::evidence::Package;
+use countermand_core::id::PackageNo;
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyPool, Executor};
+
+pub use access::{Credentials, Session};
+pub use follow::{Followed, Touched};
+pub use orders::StoredOrder;
+pub use receipts::{Claim, Outcome, Settled, Turn, Turned, Wanted};
+pub use refusals::StoredRefusal;
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("somebody changed this in the meantime; look again and repeat the step")]
+    Conflict,
+    #[error("{0}")]
+    NotFound(String),
+    #[error("the database holds something unreadable: {0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Which database a URL names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+    readers: AnyPool,
+    writers: AnyPool,
+    /// Where the SQLite file is.
+    file: Option<PathBuf>,
+    /// Packages never change, so those known need not be asked for again.
+    packages: RwLock<HashMap<Package, PackageNo>>,
+}
+
+impl Store {
+    /// Opens the database at `url`, and makes its tables where they are missing. A relative SQLite
+    /// path is taken from `data`.
+    pub async fn open(url: &str, data: &Path) -> Result<Store> {
+        install_default_drivers();
+        let (backend, url, file) = match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let path = data.join(path.trim_start_matches("//"));
+                (Backend::Sqlite, format!("sqlite://{}?mode=rwc", path.display()), Some(path))
+            }
+            None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                (Backend::Postgres, url.to_owned(), None)
+            }
+            None => {
+                return Err(StoreError::Unsupported(format!(
+                    "«{url}» names no database; write sqlite:countermand.db or postgres://user@host/name"
+                )));
+            }
+        };
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(30))
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        if backend == Backend::Sqlite {
+                            // FULL: a receipt is in flight on disk before the first byte of its
+                            // message leaves, through a power cut too.
+                            connection
+                                .execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 20000; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536")
+                                .await?;
+                        }
+                        Ok(())
+                    })
+                })
+        };
+        // SQLite has one writer at a time anyway; queueing here is fair, its own waiting is not.
+        let writers = pool(if backend == Backend::Sqlite { 1 } else { 4 }).connect(&url).await?;
+        let readers = pool(4).connect(&url).await?;
+        let store = Store { backend, readers, writers, file, packages: RwLock::default() };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The number of the last commit.
+    pub async fn version(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("SELECT number FROM version WHERE one = 1").fetch_one(&self.readers).await?)
+    }
+
+    pub async fn close(&self) {
+        self.writers.close().await;
+        self.readers.close().await;
+    }
+
+    fn known_package(&self, package: &Package) -> Option<PackageNo> {
+        self.packages.read().unwrap_or_else(PoisonError::into_inner).get(package).copied()
+    }
+
+    fn remember_packages(&self, packages: impl IntoIterator<Item = (Package, PackageNo)>) {
+        self.packages.write().unwrap_or_else(PoisonError::into_inner).extend(packages);
+    }
+}

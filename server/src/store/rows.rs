@@ -1,0 +1,57 @@
+//! Small helps for rows and statements that both databases read alike.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::{Result, StoreError};
+
+pub(super) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+pub(super) fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN)
+}
+
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(|e: T::Err| StoreError::Unreadable(format!("«{text}»: {e}")))
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// Both databases bind at most 32,766 values in a statement; this many rows at a time stays far below.
+pub(super) const AT_ONCE: usize = 500;
+
+/// `before` followed by `($1, $2, …)` for `n` values, then `after`. No value of a user is in the text.
+pub(super) fn one_of(before: &str, first: usize, n: usize, after: &str) -> AssertSqlSafe<String> {
+    let mut sql = format!("{before} (");
+    for i in 0..n {
+        let _ = write!(sql, "{}${}", if i == 0 { "" } else { ", " }, first + i);
+    }
+    sql.push_str(") ");
+    sql.push_str(after);
+    AssertSqlSafe(sql)
+}
+
+/// `before VALUES ($1, $2), ($3, $4) … after` for `rows` rows of `columns` values.
+pub(super) fn values(before: &str, rows: usize, columns: usize, after: &str) -> AssertSqlSafe<String> {
+    let mut sql = format!("{before} VALUES ");
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let _ = write!(sql, "{}${}", if column == 0 { "" } else { ", " }, row * columns + column + 1);
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(after);
+    AssertSqlSafe(sql)
+}

@@ -1,0 +1,82 @@
+//! A write transaction: the version first, the record last.
+
+use countermand_core::actor::Actor;
+use countermand_core::audit::{Entry, Statement};
+use jiff::Timestamp;
+use sqlx::{Any, AnyConnection, Row, Transaction};
+
+use super::follow::Touched;
+use super::rows::micros;
+use super::{Result, Store, StoreError};
+
+/// A transaction that holds the database's one place to write.
+pub(super) struct Write {
+    transaction: Transaction<'static, Any>,
+    /// The version that this commit makes.
+    pub version: i64,
+    touched: Vec<Touched>,
+}
+
+impl Store {
+    pub(super) async fn begin(&self) -> Result<Write> {
+        let mut transaction = self.writers.begin().await?;
+        // The first statement writes, so SQLite takes the write lock at once (as BEGIN IMMEDIATE
+        // would), and PostgreSQL waits here for whoever holds this row.
+        let version = sqlx::query_scalar("UPDATE version SET number = number + 1 WHERE one = 1 RETURNING number")
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Write { transaction, version, touched: Vec::new() })
+    }
+}
+
+impl Write {
+    pub fn db(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// Tells followers what to load again.
+    pub fn touch(&mut self, touched: Touched) {
+        self.touched.push(touched);
+    }
+
+    /// Appends the record's next entry.
+    pub async fn record(&mut self, actor: &Actor, at: Timestamp, statement: &Statement) -> Result<()> {
+        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1").fetch_one(self.db()).await?;
+        let number: i64 = head.try_get("entries")?;
+        let previous: String = head.try_get("hash")?;
+        let entry = Entry::next(number as u64 + 1, &previous, at, actor, statement);
+        let actor = serde_json::to_string(&entry.actor).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        sqlx::query("INSERT INTO audit (number, at, actor, action, order_id, details, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(entry.number as i64)
+            .bind(micros(entry.at))
+            .bind(actor)
+            .bind(&entry.action)
+            .bind(entry.order.map(|o| o.to_string()))
+            .bind(&entry.details)
+            .bind(&entry.previous)
+            .bind(&entry.hash)
+            .execute(self.db())
+            .await?;
+        sqlx::query("UPDATE audit_head SET entries = $1, hash = $2 WHERE one = 1")
+            .bind(entry.number as i64)
+            .bind(&entry.hash)
+            .execute(self.db())
+            .await?;
+        Ok(())
+    }
+
+    /// Commits, and gives back the version that this made.
+    pub async fn finish(mut self) -> Result<i64> {
+        for (part, touched) in std::mem::take(&mut self.touched).into_iter().enumerate() {
+            let text = serde_json::to_string(&touched).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            sqlx::query("INSERT INTO change_log (version, part, touched) VALUES ($1, $2, $3)")
+                .bind(self.version)
+                .bind(part as i64)
+                .bind(text)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        self.transaction.commit().await?;
+        Ok(self.version)
+    }
+}
