@@ -1,0 +1,150 @@
+//! Who acts, and what each role may.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Who made a change, as the record shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum Actor {
+    /// An operator who signed in, or was named with `--as` while `trust_shell` holds.
+    Operator(String),
+    /// Somebody at the machine's own shell, by the name that the operating system knows.
+    Local(String),
+    /// A person who is no operator, acting for themselves.
+    Person(String),
+    /// The program itself: outbox, gates, timers.
+    System(String),
+}
+
+impl Actor {
+    /// The bare name, for tables.
+    pub fn name(&self) -> &str {
+        match self {
+            Actor::Operator(n) | Actor::Local(n) | Actor::Person(n) | Actor::System(n) => n,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Operator(n) | Actor::Person(n) => f.write_str(n),
+            Actor::Local(n) => write!(f, "local:{n}"),
+            Actor::System(n) => write!(f, "system:{n}"),
+        }
+    }
+}
+
+/// What an operator is trusted with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Viewer,
+    Helpdesk,
+    Author,
+    Approver,
+    Responder,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Role; 6] = [
+        Role::Viewer,
+        Role::Helpdesk,
+        Role::Author,
+        Role::Approver,
+        Role::Responder,
+        Role::Admin,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Helpdesk => "helpdesk",
+            Role::Author => "author",
+            Role::Approver => "approver",
+            Role::Responder => "responder",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A role that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there is no role «{0}»; roles are viewer, helpdesk, author, approver, responder and admin"
+)]
+pub struct UnknownRole(pub String);
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Role::ALL
+            .into_iter()
+            .find(|r| r.as_str().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(|| UnknownRole(text.trim().to_owned()))
+    }
+}
+
+/// Something that needs a role.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Act {
+    /// Read orders, doors, the record.
+    Read,
+    /// Look up people, devices and refusals.
+    LookUp,
+    /// Draft, revise, submit, withdraw.
+    Write,
+    /// Approve or send back what others wrote.
+    Approve,
+    /// Publish what is approved.
+    Publish,
+    /// Hold, resume, retract, extend, break glass.
+    Respond,
+    /// Ask for an exemption, or end one.
+    Exempt,
+    /// Take a person's word that an app is gone.
+    Attest,
+    /// Operators, people, sources, catalogue, config, mode.
+    Administer,
+}
+
+impl Act {
+    /// The roles any one of which is enough.
+    pub fn roles(self) -> &'static [Role] {
+        use Role::*;
+        match self {
+            Act::Read => &[Viewer, Helpdesk, Author, Approver, Responder, Admin],
+            Act::LookUp => &[Helpdesk, Responder, Admin],
+            Act::Write => &[Author],
+            Act::Approve => &[Approver],
+            Act::Publish => &[Author, Approver],
+            Act::Respond => &[Responder],
+            Act::Exempt => &[Helpdesk, Author, Approver, Responder, Admin],
+            Act::Attest => &[Helpdesk, Responder, Admin],
+            Act::Administer => &[Admin],
+        }
+    }
+
+    pub fn allowed_to(self, roles: &BTreeSet<Role>) -> bool {
+        self.roles().iter().any(|r| roles.contains(r))
+    }
+}
+
+/// Someone who may log in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Operator {
+    /// The folded address, which is also the operator's name.
+    pub email: String,
+    pub roles: BTreeSet<Role>,
+}

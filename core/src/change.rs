@@ -1,0 +1,168 @@
+//! Changes: the one way in which anything becomes different. The store commits a change, its audit
+//! entry and what followers must know in one transaction.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::actor::{Actor, Operator};
+use crate::audit::Statement;
+use crate::exemption::{Attestation, Exemption};
+use crate::fleet::{IncomingReport, PersonRow};
+use crate::id::{OrderId, PersonId};
+use crate::index::Settings;
+use crate::order::Order;
+
+/// A change, by whom and when.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub actor: Actor,
+    pub at: Timestamp,
+    pub change: Change,
+}
+
+/// A step in an order's life, as the record names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    Draft,
+    Revise,
+    Submit,
+    Withdraw,
+    SendBack,
+    Approve,
+    Publish,
+    Hold,
+    Resume,
+    Extend,
+    Retract,
+}
+
+impl Step {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Draft => "draft",
+            Step::Revise => "revise",
+            Step::Submit => "submit",
+            Step::Withdraw => "withdraw",
+            Step::SendBack => "send_back",
+            Step::Approve => "approve",
+            Step::Publish => "publish",
+            Step::Hold => "hold",
+            Step::Resume => "resume",
+            Step::Extend => "extend",
+            Step::Retract => "retract",
+        }
+    }
+}
+
+/// Somebody was refused at a door.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// See [`crate::verdict::Verdict::fingerprint`].
+    pub fingerprint: u64,
+    pub at: Timestamp,
+    pub person: Option<PersonId>,
+    /// Orders that refused, for corrections.
+    pub orders: BTreeSet<OrderId>,
+    /// Question and verdict as JSON: what was known then.
+    pub known: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Adds an operator or gives one other roles.
+    Operator(Operator),
+    Settings {
+        settings: Settings,
+        action: &'static str,
+        why: String,
+    },
+    /// One chunk of a list of staff.
+    People(Vec<PersonRow>),
+    /// One chunk of reports of one source.
+    Reports(Vec<IncomingReport>),
+    /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
+    /// another version in the database means that somebody was quicker.
+    Order {
+        order: Box<Order>,
+        was: Option<i64>,
+        step: Step,
+        details: serde_json::Value,
+    },
+    Exemption {
+        exemption: Exemption,
+        step: &'static str,
+    },
+    Attestation(Attestation),
+    Refusals(Vec<Refusal>),
+}
+
+impl Change {
+    /// What the record says of it. Refusals have none: each is a record of its own.
+    pub fn statement(&self) -> Option<Statement> {
+        let say = |action: String, order: Option<OrderId>, details| {
+            Some(Statement {
+                action,
+                order,
+                details,
+            })
+        };
+        match self {
+            Change::Operator(o) => say(
+                "operator.put".into(),
+                None,
+                json!({ "email": o.email, "roles": o.roles }),
+            ),
+            Change::Settings {
+                settings,
+                action,
+                why,
+            } => say(
+                (*action).into(),
+                None,
+                json!({ "settings": settings, "why": why }),
+            ),
+            Change::People(rows) => {
+                say("people.import".into(), None, json!({ "rows": rows.len() }))
+            }
+            Change::Reports(reports) => {
+                let source = reports
+                    .first()
+                    .map(|r| r.source.as_str())
+                    .unwrap_or_default();
+                say(
+                    "reports.import".into(),
+                    None,
+                    json!({ "source": source, "reports": reports.len() }),
+                )
+            }
+            Change::Order {
+                order,
+                step,
+                details,
+                ..
+            } => {
+                let mut details = details.clone();
+                if let Some(map) = details.as_object_mut() {
+                    map.insert("title".into(), json!(order.title()));
+                    map.insert("revision".into(), json!(order.revision.number));
+                    map.insert("hash".into(), json!(order.revision.hash));
+                    map.insert("state".into(), json!(order.state.name()));
+                }
+                say(format!("order.{}", step.as_str()), Some(order.id), details)
+            }
+            Change::Exemption { exemption, step } => say(
+                format!("exemption.{step}"),
+                exemption.order,
+                json!({ "exemption": exemption }),
+            ),
+            Change::Attestation(a) => say(
+                "attest".into(),
+                Some(a.order),
+                json!({ "person": a.person }),
+            ),
+            Change::Refusals(_) => None,
+        }
+    }
+}

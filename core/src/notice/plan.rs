@@ -1,0 +1,106 @@
+//! Which notices are due, from the facts and the time.
+
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
+
+use super::Kind;
+use crate::id::{OrderId, PersonId};
+use crate::index::Index;
+use crate::order::file::Stages;
+use crate::order::{Order, State};
+use crate::scope;
+
+/// Who is due which kind of notice. Those who have a receipt of that kind are among them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    pub kind: Kind,
+    pub people: RoaringBitmap,
+}
+
+/// Notices of a standing order that are due at `at`; `refused` are those whom a door refused
+/// because of it. A held, retracted or expired order has none; corrections follow from receipts,
+/// so the store knows them.
+pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -> Vec<Due> {
+    let Some(order) = index.order(id) else {
+        return Vec::new();
+    };
+    if !matches!(order.state, State::Published(_)) {
+        return Vec::new();
+    }
+    let Some(published) = order.in_force(at) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    if !refused.is_empty() {
+        all.push(Due {
+            kind: Kind::Blocked,
+            people: refused.clone(),
+        });
+    }
+    if let Some((kind, since)) = reminder_at(order, at) {
+        let mut people = index.to_remind(id, at);
+        let told_before = |p: u32| index.told(id, PersonId(p)).is_some_and(|told| told < since);
+        people = people.into_iter().filter(|p| told_before(*p)).collect();
+        all.push(Due { kind, people });
+    }
+    let mut people = index.to_tell(id, at);
+    if let Some(stages) = &order.revision.file.stages
+        && at
+            < stages.pause.after(
+                published
+                    .at
+                    .max(published.resumed_at.unwrap_or(Timestamp::MIN)),
+            )
+    {
+        people = people
+            .into_iter()
+            .filter(|p| in_canary(index, stages, id, PersonId(*p)))
+            .collect();
+    }
+    all.push(Due {
+        kind: Kind::Order,
+        people,
+    });
+    all.retain(|due| !due.people.is_empty());
+    all
+}
+
+/// The reminder whose hour it is: from its own time to that of the next, or to the deadline.
+fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
+    let comply_by = order.standing()?.comply_by.at();
+    if at >= comply_by {
+        return None;
+    }
+    let remind = &order.revision.file.deadline.remind;
+    remind
+        .iter()
+        .enumerate()
+        .map(|(i, before)| (i, before.before(comply_by)))
+        .filter(|(_, since)| *since <= at)
+        .max_by_key(|(_, since)| *since)
+        .and_then(|(i, since)| Some((Kind::Reminder(u8::try_from(i + 1).ok()?), since)))
+}
+
+/// Whether the person is told first: a function of order and person alone, so that no pause,
+/// restart or other node changes it (invariant 12).
+pub fn in_canary(index: &Index, stages: &Stages, order: OrderId, person: PersonId) -> bool {
+    let by_share = stages
+        .canary
+        .is_some_and(|share| rank(order, person) % 10_000 < u64::from(share.0));
+    by_share
+        || index
+            .person(person)
+            .is_some_and(|p| scope::in_any(p, &stages.canary_groups))
+}
+
+/// A number for each person, different for each order, that favours no one.
+pub fn rank(order: OrderId, person: PersonId) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(order.0.as_bytes());
+    hash.update(person.0.to_be_bytes());
+    hash.finalize()
+        .iter()
+        .take(8)
+        .fold(0, |n, b| (n << 8) | u64::from(*b))
+}

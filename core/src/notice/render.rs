@@ -1,0 +1,350 @@
+//! From an order's texts to one person's mail. Markdown and minijinja; strict: a name that does not
+//! exist is an error when the order is checked, long before anyone is told.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::{Environment, UndefinedBehavior, context};
+use pulldown_cmark::{Event, Options, Parser, html};
+
+use super::Kind;
+use crate::fleet::{Device, Person};
+use crate::order::file::Problem;
+use crate::order::when::for_people;
+use crate::order::{Order, Retraction};
+
+/// A mail, but for addresses and threading.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rendered {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// What a text may speak of.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    pub order: &'a Order,
+    pub person: &'a Person,
+    pub devices: Vec<&'a Device>,
+    /// Where the order's present state stands.
+    pub link: String,
+    /// For corrections: whether mail was refused to this person because of the order.
+    pub was_refused: bool,
+    /// For corrections: titles of other orders that still forbid an app to this person.
+    pub still_forbidden: Vec<String>,
+}
+
+/// A text that does not render.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}: {what}")]
+pub struct RenderError {
+    pub text: String,
+    pub what: String,
+}
+
+/// A body longer than this after rendering is no notice.
+const MAX_RENDERED: usize = 64 * 1024;
+
+/// Operations that one template may take: enough for any letter, too few to hang.
+const FUEL: u64 = 50_000;
+
+/// The zone in which a person reads times: their own, else the order's, else UTC.
+pub fn zone_of<'a>(person: &'a Person, order: &'a Order) -> &'a str {
+    let known = |zone: &&str| !zone.is_empty() && TimeZone::get(zone).is_ok();
+    let deadline = order
+        .published()
+        .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by);
+    Some(person.time_zone.as_str())
+        .filter(known)
+        .or(deadline.zone())
+        .unwrap_or("UTC")
+}
+
+pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError> {
+    let order = context.order;
+    let zone = zone_of(context.person, order);
+    let (subject, body) = match order
+        .revision
+        .file
+        .text(kind.text_name(), &context.person.locale)
+    {
+        Some(text) => (text.subject.as_str(), text.body.as_str()),
+        None => default_text(kind),
+    };
+    let fail = |what: String| RenderError {
+        text: kind.text_name().to_owned(),
+        what,
+    };
+    let mut subject = fill(subject, context, zone, Words::Plain).map_err(fail)?;
+    subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
+    if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
+        subject = format!("CORRECTION: {subject}");
+    }
+    // The text part is the Markdown as people read it; only the HTML part needs values escaped.
+    let text = compose(kind, body, context, zone, Words::Plain).map_err(fail)?;
+    let html = to_html(
+        &compose(kind, body, context, zone, Words::Markdown).map_err(fail)?,
+        &context.person.locale,
+    );
+    if subject.is_empty() || text.trim().is_empty() {
+        return Err(fail("it renders to nothing".to_owned()));
+    }
+    Ok(Rendered {
+        subject,
+        text: format!("{text}\n"),
+        html,
+    })
+}
+
+/// How values stand in a text.
+#[derive(Clone, Copy, PartialEq)]
+enum Words {
+    Plain,
+    Markdown,
+}
+
+impl Words {
+    fn of(self, text: &str) -> String {
+        match self {
+            Words::Plain => text.to_owned(),
+            Words::Markdown => escape(text),
+        }
+    }
+}
+
+fn compose(
+    kind: Kind,
+    body: &str,
+    context: &Context<'_>,
+    zone: &str,
+    words: Words,
+) -> Result<String, String> {
+    let mut text = fill(body, context, zone, words)?.trim().to_owned();
+    if kind == Kind::Correction {
+        text = correct(&text, context, zone, words);
+    }
+    if !text.contains(&context.link) {
+        text.push_str(&format!(
+            "\n\nThe present state of this order: <{}>",
+            context.link
+        ));
+    }
+    Ok(text)
+}
+
+/// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
+/// whether mail was cut, whatever its author wrote.
+fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> String {
+    let order = context.order;
+    let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
+    let mut all = format!(
+        "{text}\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
+        words.of(order.title()),
+        for_people(sent, zone)
+    );
+    all.push_str(if context.was_refused {
+        " Mail was refused to a device of yours because of it; it is open again."
+    } else {
+        " Mail was not refused to you because of it."
+    });
+    if let Some(Retraction { reason, .. }) = order.retraction()
+        && !text.contains(reason.as_str())
+    {
+        all.push_str(&format!("\n\nWhy it was taken back: {}", words.of(reason)));
+    }
+    if !context.still_forbidden.is_empty() {
+        all.push_str(&format!(
+            "\n\nPlease note that another order still holds for you: {}.",
+            context
+                .still_forbidden
+                .iter()
+                .map(|t| format!("«{}»", words.of(t)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
+    let quoted = order
+        .revision
+        .file
+        .notice
+        .for_locale(&context.person.locale)
+        .map(|t| t.subject.as_str());
+    if let Some(Ok(subject)) = quoted.map(|s| fill(s, context, zone, words)) {
+        all.push_str(&format!(
+            "\n\n> The order said: {}",
+            subject.replace(['\r', '\n'], " ")
+        ));
+    }
+    all
+}
+
+fn default_text(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Reminder(_) => (
+            "Reminder: {{ order.title }}",
+            "Dear {{ person.name }},\n\n{{ apps }} is still on a device of yours that reads company mail. Please remove it by **{{ order.comply_by }}**; after that, mail stops on that device until it is removed.\n\nWhy: {{ order.reason }}",
+        ),
+        Kind::Blocked => (
+            "Mail has stopped on a device of yours: {{ order.title }}",
+            "Dear {{ person.name }},\n\nmail was refused to a device of yours because of the order «{{ order.title }}» ({{ apps }}). Remove the app from that device; mail works again at its next try.\n\nWhy: {{ order.reason }}",
+        ),
+        Kind::Order | Kind::Correction => ("{{ order.title }}", "{{ order.reason }}"),
+    }
+}
+
+fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Result<String, String> {
+    let order = context.order;
+    let file = &order.revision.file;
+    let comply_by = order
+        .published()
+        .map_or(file.deadline.comply_by.at(), |p| p.comply_by.at());
+    let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
+    let name = if context.person.name.is_empty() {
+        &context.person.email
+    } else {
+        &context.person.name
+    };
+    let devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
+    let values = context! {
+        order => context! {
+            title => words.of(&file.title),
+            reason => words.of(&file.reason),
+            comply_by => for_people(comply_by, zone),
+            published_at => for_people(published_at, zone),
+            link => context.link.clone(),
+        },
+        person => context! { name => words.of(name), email => words.of(&context.person.email) },
+        apps => words.of(&order.revision.pins.in_words()),
+        devices => devices.join(", "),
+    };
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    let filled = environment
+        .render_str(template, values)
+        .map_err(|e| match e.line() {
+            Some(line) => format!("line {line} of the text: {}", explain(&e)),
+            None => explain(&e),
+        })?;
+    if filled.len() > MAX_RENDERED {
+        return Err(format!("it renders to more than {MAX_RENDERED} bytes"));
+    }
+    Ok(filled)
+}
+
+fn explain(error: &minijinja::Error) -> String {
+    const NAMES: &str = "texts may name order.title, order.reason, order.comply_by, order.published_at, order.link, person.name, person.email, apps and devices";
+    match error.kind() {
+        minijinja::ErrorKind::UndefinedError => {
+            let what = error
+                .detail()
+                .map(|d| format!(" ({d})"))
+                .unwrap_or_default();
+            format!("a name is not known{what}; {NAMES}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A name with a Markdown character in it stays a name.
+fn escape(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let special = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>');
+            special
+                .then_some('\\')
+                .into_iter()
+                .chain(std::iter::once(if c.is_control() { ' ' } else { c }))
+        })
+        .collect()
+}
+
+fn describe(device: &Device) -> String {
+    format!("{} ({})", device.form_factor, device.platform)
+}
+
+/// Raw HTML in a text is shown, not obeyed.
+fn to_html(markdown: &str, locale: &str) -> String {
+    let lang = if locale.is_empty() { "en" } else { locale };
+    let events = Parser::new_ext(markdown, Options::empty()).map(|event| match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
+        other => other,
+    });
+    let mut body = String::new();
+    html::push_html(&mut body, events);
+    let lang: String = lang
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    format!(
+        "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
+    )
+}
+
+/// Renders every text for every locale in use, for an imagined person: what fails here would fail
+/// when it is too late (invariant 9).
+pub fn check<'a>(order: &'a Order, locales: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut try_locale = |locale: &str| {
+        let person = Person {
+            id: crate::id::PersonId(0),
+            email: "somebody@example.test".to_owned(),
+            aliases: Default::default(),
+            name: "Somebody".to_owned(),
+            groups: Default::default(),
+            locale: locale.to_owned(),
+            time_zone: String::new(),
+        };
+        let context = Context {
+            order,
+            person: &person,
+            devices: Vec::new(),
+            link: "https://example.test/o/0".to_owned(),
+            was_refused: false,
+            still_forbidden: Vec::new(),
+        };
+        for kind in [
+            Kind::Order,
+            Kind::Reminder(1),
+            Kind::Blocked,
+            Kind::Correction,
+        ] {
+            let has_text = order.revision.file.text(kind.text_name(), locale).is_some();
+            if !has_text && matches!(kind, Kind::Order | Kind::Correction) {
+                let place = if locale.is_empty() {
+                    "people without a locale".to_owned()
+                } else {
+                    format!("the locale «{locale}»")
+                };
+                problems.push(Problem::new(format!(
+                    "[{}] has no text for {place}; add a plain subject and body, which serve every locale without one of its own",
+                    kind.text_name()
+                )));
+            } else if let Err(error) = render(kind, &context) {
+                let place = if locale.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({locale})")
+                };
+                problems.push(Problem::new(format!(
+                    "[{}]{place}: {}",
+                    error.text, error.what
+                )));
+            }
+        }
+    };
+    let mut tried = std::collections::BTreeSet::new();
+    let own = order
+        .revision
+        .file
+        .all_texts()
+        .flat_map(|(_, t)| t.all())
+        .map(|(l, _)| l.unwrap_or(""));
+    for locale in own.chain(locales) {
+        if tried.insert(locale.to_owned()) {
+            try_locale(locale);
+        }
+    }
+    problems.dedup();
+    problems
+}
