@@ -73,6 +73,16 @@ pub struct Refusal {
 pub enum Change {
     /// Adds an operator or gives one other roles.
     Operator(Operator),
+    /// A one-time link by which an operator sets a password; `invitation` is the hash of its token.
+    Invite {
+        email: String,
+        invitation: String,
+    },
+    /// A new password, hashed; it uses up the invitation and ends the operator's sessions.
+    Password {
+        email: String,
+        hash: String,
+    },
     Settings {
         settings: Settings,
         action: &'static str,
@@ -114,6 +124,12 @@ impl Change {
                 None,
                 json!({ "email": o.email, "roles": o.roles }),
             ),
+            Change::Invite { email, .. } => {
+                say("operator.invite".into(), None, json!({ "email": email }))
+            }
+            Change::Password { email, .. } => {
+                say("operator.password".into(), None, json!({ "email": email }))
+            }
             Change::Settings {
                 settings,
                 action,

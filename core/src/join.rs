@@ -16,13 +16,23 @@ use crate::platform::Platform;
 /// its own: then they are a clone or a re-enrolment, and stay two devices that the key fits
 /// (invariant 5).
 pub fn same_device(report: &IncomingReport, candidates: &[&Device]) -> Option<DeviceId> {
-    let own: Vec<_> = report.keys.iter().filter(|k| k.mdm_source() == Some(report.source.as_str())).collect();
-    if let Some(device) = candidates.iter().find(|d| own.iter().any(|k| d.keys.contains(*k))) {
+    let own: Vec<_> = report
+        .keys
+        .iter()
+        .filter(|k| k.mdm_source() == Some(report.source.as_str()))
+        .collect();
+    if let Some(device) = candidates
+        .iter()
+        .find(|d| own.iter().any(|k| d.keys.contains(*k)))
+    {
         return Some(device.id);
     }
     let shares = |d: &&&Device| report.keys.iter().any(|k| d.keys.contains(k));
     let told_apart = |d: &&&Device| {
-        !own.is_empty() && d.keys.iter().any(|k| k.mdm_source() == Some(report.source.as_str()))
+        !own.is_empty()
+            && d.keys
+                .iter()
+                .any(|k| k.mdm_source() == Some(report.source.as_str()))
     };
     let mut same = candidates.iter().filter(shares).filter(|d| !told_apart(d));
     match (same.next(), same.next()) {
@@ -80,8 +90,15 @@ pub fn take_report(
         .map(|app| {
             let id = app.package_id.trim().to_owned();
             // The same id under many names is one package.
-            let name = if id.is_empty() { app.name.trim().to_owned() } else { String::new() };
-            AppSeen { package: number(Package { id, name }), version: app.version.clone() }
+            let name = if id.is_empty() {
+                app.name.trim().to_owned()
+            } else {
+                String::new()
+            };
+            AppSeen {
+                package: number(Package { id, name }),
+                version: app.version.clone(),
+            }
         })
         .collect();
     device.evidence.fold(Report {

@@ -1,2 +1,5 @@
-//! placeholder
+//! Countermand's server: everything that touches the world around `countermand_core`.
+
 pub mod gate;
+pub mod outbox;
+pub mod store;

@@ -39,14 +39,23 @@ impl Store {
         const ONE: &str = "SELECT number, at, actor, action, order_id, details, previous, hash FROM audit WHERE order_id = $2 ORDER BY number DESC LIMIT $1";
         let query = match order {
             None => sqlx::query(ALL).bind(i64::from(limit)),
-            Some(order) => sqlx::query(ONE).bind(i64::from(limit)).bind(order.to_string()),
+            Some(order) => sqlx::query(ONE)
+                .bind(i64::from(limit))
+                .bind(order.to_string()),
         };
-        query.fetch_all(&self.readers).await?.iter().map(entry).collect()
+        query
+            .fetch_all(&self.readers)
+            .await?
+            .iter()
+            .map(entry)
+            .collect()
     }
 
     /// Walks the whole record, and compares its length and head with those kept beside it.
     pub async fn audit_verify(&self) -> Result<Verified> {
-        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1").fetch_one(&self.readers).await?;
+        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1")
+            .fetch_one(&self.readers)
+            .await?;
         let (entries, hash): (i64, String) = (head.try_get("entries")?, head.try_get("hash")?);
         let mut verifier = Verifier::default();
         let mut after = 0;
@@ -55,7 +64,10 @@ impl Store {
             let Some(last) = chunk.last() else { break };
             after = last.number;
             // An entry younger than the head that was read is no fault.
-            chunk.iter().filter(|e| e.number <= entries as u64).for_each(|e| verifier.take(e));
+            chunk
+                .iter()
+                .filter(|e| e.number <= entries as u64)
+                .for_each(|e| verifier.take(e));
         }
         Ok(verifier.finish(Some((entries as u64, &hash))))
     }

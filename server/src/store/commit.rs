@@ -11,14 +11,26 @@ impl Store {
         let mut packages = Vec::new();
         match &commit.change {
             Change::Operator(operator) => access::save_operator(&mut write, operator).await?,
-            Change::Invite { email, invitation } => access::save_invitation(&mut write, email, invitation).await?,
-            Change::Password { email, hash } => access::save_password(&mut write, email, hash).await?,
-            Change::Settings { settings, .. } => orders::save_settings(&mut write, settings).await?,
+            Change::Invite { email, invitation } => {
+                access::save_invitation(&mut write, email, invitation).await?
+            }
+            Change::Password { email, hash } => {
+                access::save_password(&mut write, email, hash).await?
+            }
+            Change::Settings { settings, .. } => {
+                orders::save_settings(&mut write, settings).await?
+            }
             Change::People(rows) => people::import(&mut write, rows).await?,
-            Change::Reports(reports) => packages = devices::import(self, &mut write, reports, commit.at).await?,
+            Change::Reports(reports) => {
+                packages = devices::import(self, &mut write, reports, commit.at).await?
+            }
             Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
-            Change::Exemption { exemption, .. } => orders::save_exemption(&mut write, exemption).await?,
-            Change::Attestation(attestation) => orders::save_attestation(&mut write, attestation).await?,
+            Change::Exemption { exemption, .. } => {
+                orders::save_exemption(&mut write, exemption).await?
+            }
+            Change::Attestation(attestation) => {
+                orders::save_attestation(&mut write, attestation).await?
+            }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
         }
         if let Some(statement) = commit.change.statement() {

@@ -19,7 +19,8 @@ use super::{Result, Store, StoreError, people};
 const EVIDENCE_FORM: u8 = 1;
 
 fn pack(evidence: &Evidence) -> Result<Vec<u8>> {
-    postcard::to_extend(evidence, vec![EVIDENCE_FORM]).map_err(|e| StoreError::Unreadable(e.to_string()))
+    postcard::to_extend(evidence, vec![EVIDENCE_FORM])
+        .map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
 fn unpack(bytes: &[u8]) -> Result<Evidence> {
@@ -27,7 +28,9 @@ fn unpack(bytes: &[u8]) -> Result<Evidence> {
         Some((&EVIDENCE_FORM, rest)) => {
             postcard::from_bytes(rest).map_err(|e| StoreError::Unreadable(format!("evidence: {e}")))
         }
-        _ => Err(StoreError::Unreadable("evidence of a form that this program does not know".to_owned())),
+        _ => Err(StoreError::Unreadable(
+            "evidence of a form that this program does not know".to_owned(),
+        )),
     }
 }
 
@@ -36,7 +39,9 @@ const COLUMNS: &str = "SELECT id, person, platform, form_factor, ownership, os_v
 fn device(row: &AnyRow) -> Result<Device> {
     Ok(Device {
         id: DeviceId(row.try_get::<i64, _>("id")? as u32),
-        person: row.try_get::<Option<i64>, _>("person")?.map(|p| countermand_core::id::PersonId(p as u32)),
+        person: row
+            .try_get::<Option<i64>, _>("person")?
+            .map(|p| countermand_core::id::PersonId(p as u32)),
         keys: BTreeSet::new(),
         platform: parse(row.try_get("platform")?)?,
         form_factor: parse(row.try_get("form_factor")?)?,
@@ -54,14 +59,33 @@ pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[DeviceId]>) -> Re
     match ids {
         None => {
             rows = sqlx::query(COLUMNS).fetch_all(&mut *db).await?;
-            keys = sqlx::query("SELECT device, text FROM device_key").fetch_all(&mut *db).await?;
+            keys = sqlx::query("SELECT device, text FROM device_key")
+                .fetch_all(&mut *db)
+                .await?;
         }
         Some(ids) => {
             for chunk in ids.chunks(AT_ONCE) {
                 let sql = one_of(&format!("{COLUMNS} WHERE id IN"), 1, chunk.len(), "");
-                rows.extend(chunk.iter().fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0))).fetch_all(&mut *db).await?);
-                let sql = one_of("SELECT device, text FROM device_key WHERE device IN", 1, chunk.len(), "");
-                keys.extend(chunk.iter().fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0))).fetch_all(&mut *db).await?);
+                rows.extend(
+                    chunk
+                        .iter()
+                        .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)))
+                        .fetch_all(&mut *db)
+                        .await?,
+                );
+                let sql = one_of(
+                    "SELECT device, text FROM device_key WHERE device IN",
+                    1,
+                    chunk.len(),
+                    "",
+                );
+                keys.extend(
+                    chunk
+                        .iter()
+                        .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)))
+                        .fetch_all(&mut *db)
+                        .await?,
+                );
             }
         }
     }
@@ -73,7 +97,9 @@ pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[DeviceId]>) -> Re
     for row in &keys {
         let id = DeviceId(row.try_get::<i64, _>("device")? as u32);
         if let Some(device) = devices.get_mut(&id) {
-            device.keys.insert(parse::<DeviceKey>(row.try_get("text")?)?);
+            device
+                .keys
+                .insert(parse::<DeviceKey>(row.try_get("text")?)?);
         }
     }
     Ok(devices.into_values().collect())
@@ -83,37 +109,90 @@ pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[DeviceId]>) -> Re
 async fn by_key(db: &mut AnyConnection, keys: &[&str]) -> Result<HashMap<String, Vec<DeviceId>>> {
     let mut found: HashMap<String, Vec<DeviceId>> = HashMap::new();
     for chunk in keys.chunks(AT_ONCE) {
-        let sql = one_of("SELECT canonical, device FROM device_key WHERE canonical IN", 1, chunk.len(), "");
-        for row in chunk.iter().fold(sqlx::query(sql), |q, k| q.bind(*k)).fetch_all(&mut *db).await? {
-            found.entry(row.try_get("canonical")?).or_default().push(DeviceId(row.try_get::<i64, _>("device")? as u32));
+        let sql = one_of(
+            "SELECT canonical, device FROM device_key WHERE canonical IN",
+            1,
+            chunk.len(),
+            "",
+        );
+        for row in chunk
+            .iter()
+            .fold(sqlx::query(sql), |q, k| q.bind(*k))
+            .fetch_all(&mut *db)
+            .await?
+        {
+            found
+                .entry(row.try_get("canonical")?)
+                .or_default()
+                .push(DeviceId(row.try_get::<i64, _>("device")? as u32));
         }
     }
     Ok(found)
 }
 
 /// Takes a chunk of reports in: each joined to its device, in the order of the chunk.
-pub(super) async fn import(store: &Store, write: &mut Write, reports: &[IncomingReport], arrival: Timestamp) -> Result<Vec<(Package, PackageNo)>> {
-    let keys: BTreeSet<&str> = reports.iter().flat_map(|r| r.keys.iter().map(DeviceKey::canonical)).collect();
+pub(super) async fn import(
+    store: &Store,
+    write: &mut Write,
+    reports: &[IncomingReport],
+    arrival: Timestamp,
+) -> Result<Vec<(Package, PackageNo)>> {
+    let keys: BTreeSet<&str> = reports
+        .iter()
+        .flat_map(|r| r.keys.iter().map(DeviceKey::canonical))
+        .collect();
     let mut fits = by_key(write.db(), &keys.into_iter().collect::<Vec<_>>()).await?;
-    let involved: Vec<DeviceId> = fits.values().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut devices: BTreeMap<DeviceId, Device> =
-        load(write.db(), Some(&involved)).await?.into_iter().map(|d| (d.id, d)).collect();
-    let addresses: BTreeSet<String> = reports.iter().filter_map(|r| r.person.as_deref()).map(fold).collect();
+    let involved: Vec<DeviceId> = fits
+        .values()
+        .flatten()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let mut devices: BTreeMap<DeviceId, Device> = load(write.db(), Some(&involved))
+        .await?
+        .into_iter()
+        .map(|d| (d.id, d))
+        .collect();
+    let addresses: BTreeSet<String> = reports
+        .iter()
+        .filter_map(|r| r.person.as_deref())
+        .map(fold)
+        .collect();
     let owners = people::by_address(write.db(), &addresses.into_iter().collect::<Vec<_>>()).await?;
     let (numbers, fresh) = number_packages(store, write, reports).await?;
     let mut next: i64 =
-        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM device").fetch_one(write.db()).await?;
+        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM device")
+            .fetch_one(write.db())
+            .await?;
     let mut changed = BTreeSet::new();
     for report in reports {
-        let near: BTreeSet<DeviceId> = report.keys.iter().filter_map(|k| fits.get(k.canonical())).flatten().copied().collect();
+        let near: BTreeSet<DeviceId> = report
+            .keys
+            .iter()
+            .filter_map(|k| fits.get(k.canonical()))
+            .flatten()
+            .copied()
+            .collect();
         let candidates: Vec<&Device> = near.iter().filter_map(|id| devices.get(id)).collect();
         let id = same_device(report, &candidates).unwrap_or_else(|| {
             next += 1;
             DeviceId((next - 1) as u32)
         });
-        let device = devices.entry(id).or_insert_with(|| blank_device(id, report));
-        let person = report.person.as_deref().and_then(|p| owners.get(&fold(p))).copied();
-        take_report(device, report, person, arrival, |package| numbers.get(&package).copied().unwrap_or(PackageNo(u32::MAX)));
+        let device = devices
+            .entry(id)
+            .or_insert_with(|| blank_device(id, report));
+        let person = report
+            .person
+            .as_deref()
+            .and_then(|p| owners.get(&fold(p)))
+            .copied();
+        take_report(device, report, person, arrival, |package| {
+            numbers
+                .get(&package)
+                .copied()
+                .unwrap_or(PackageNo(u32::MAX))
+        });
         for key in &report.keys {
             let of = fits.entry(key.canonical().to_owned()).or_default();
             if !of.contains(&id) {
@@ -138,7 +217,11 @@ async fn number_packages(
     let mut missing: BTreeSet<Package> = BTreeSet::new();
     for app in reports.iter().flat_map(|r| &r.apps) {
         let id = app.package_id.trim().to_owned();
-        let name = if id.is_empty() { app.name.trim().to_owned() } else { String::new() };
+        let name = if id.is_empty() {
+            app.name.trim().to_owned()
+        } else {
+            String::new()
+        };
         let package = Package { id, name };
         match store.known_package(&package) {
             Some(no) => {
@@ -159,15 +242,22 @@ async fn number_packages(
         missing.remove(&package);
         seen.push((package, no));
     }
-    let fresh: Vec<(Package, PackageNo)> =
-        missing.into_iter().zip(next..).map(|(package, no)| (package, PackageNo(no))).collect();
+    let fresh: Vec<(Package, PackageNo)> = missing
+        .into_iter()
+        .zip(next..)
+        .map(|(package, no)| (package, PackageNo(no)))
+        .collect();
     for chunk in fresh.chunks(AT_ONCE) {
         let sql = values("INSERT INTO package (no, id, name)", chunk.len(), 3, "");
-        let query = chunk.iter().fold(sqlx::query(sql), |q, (p, no)| q.bind(i64::from(no.0)).bind(&p.id).bind(&p.name));
+        let query = chunk.iter().fold(sqlx::query(sql), |q, (p, no)| {
+            q.bind(i64::from(no.0)).bind(&p.id).bind(&p.name)
+        });
         query.execute(write.db()).await?;
     }
     if !fresh.is_empty() {
-        write.touch(Touched::Packages { from: PackageNo(next) });
+        write.touch(Touched::Packages {
+            from: PackageNo(next),
+        });
     }
     numbers.extend(seen.iter().chain(&fresh).cloned());
     seen.extend(fresh);
@@ -175,10 +265,15 @@ async fn number_packages(
 }
 
 pub(super) async fn load_packages(db: &mut AnyConnection) -> Result<Vec<(PackageNo, Package)>> {
-    let rows = sqlx::query("SELECT no, id, name FROM package ORDER BY no").fetch_all(&mut *db).await?;
+    let rows = sqlx::query("SELECT no, id, name FROM package ORDER BY no")
+        .fetch_all(&mut *db)
+        .await?;
     rows.iter()
         .map(|row| {
-            let package = Package { id: row.try_get("id")?, name: row.try_get("name")? };
+            let package = Package {
+                id: row.try_get("id")?,
+                name: row.try_get("name")?,
+            };
             Ok((PackageNo(row.try_get::<i64, _>("no")? as u32), package))
         })
         .collect()
@@ -206,11 +301,20 @@ async fn save(write: &mut Write, devices: &[&Device]) -> Result<()> {
                 .bind(pack(&device.evidence)?);
         }
         query.execute(write.db()).await?;
-        let keys: Vec<(&DeviceKey, i64)> =
-            chunk.iter().flat_map(|d| d.keys.iter().map(|k| (k, i64::from(d.id.0)))).collect();
+        let keys: Vec<(&DeviceKey, i64)> = chunk
+            .iter()
+            .flat_map(|d| d.keys.iter().map(|k| (k, i64::from(d.id.0))))
+            .collect();
         for some in keys.chunks(AT_ONCE) {
-            let sql = values("INSERT INTO device_key (canonical, device, text)", some.len(), 3, "ON CONFLICT (canonical, device) DO NOTHING");
-            let query = some.iter().fold(sqlx::query(sql), |q, (k, id)| q.bind(k.canonical()).bind(*id).bind(k.as_str()));
+            let sql = values(
+                "INSERT INTO device_key (canonical, device, text)",
+                some.len(),
+                3,
+                "ON CONFLICT (canonical, device) DO NOTHING",
+            );
+            let query = some.iter().fold(sqlx::query(sql), |q, (k, id)| {
+                q.bind(k.canonical()).bind(*id).bind(k.as_str())
+            });
             query.execute(write.db()).await?;
         }
     }

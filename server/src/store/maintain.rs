@@ -14,12 +14,17 @@ impl Store {
         let mut transaction = self.writers.begin().await?;
         if self.backend == Backend::Postgres {
             // Two servers that start together must not both make the tables.
-            sqlx::query("SELECT CAST(1 AS BIGINT) FROM pg_advisory_xact_lock(72020)").execute(&mut *transaction).await?;
+            sqlx::query("SELECT CAST(1 AS BIGINT) FROM pg_advisory_xact_lock(72020)")
+                .execute(&mut *transaction)
+                .await?;
         }
-        sqlx::query("CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY)").execute(&mut *transaction).await?;
-        let done: i64 = sqlx::query_scalar("SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM migration")
-            .fetch_one(&mut *transaction)
+        sqlx::query("CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY)")
+            .execute(&mut *transaction)
             .await?;
+        let done: i64 =
+            sqlx::query_scalar("SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM migration")
+                .fetch_one(&mut *transaction)
+                .await?;
         let newest = MIGRATIONS.last().map_or(0, |(n, _)| *n);
         if done > newest {
             return Err(StoreError::Unsupported(format!(
@@ -27,13 +32,30 @@ impl Store {
             )));
         }
         for (number, sql) in MIGRATIONS.iter().filter(|(n, _)| *n > done) {
-            let bytes = if self.backend == Backend::Sqlite { "BLOB" } else { "BYTEA" };
-            let without_comments: String = sql.lines().filter(|l| !l.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n");
-            for statement in without_comments.split(';').map(str::trim).filter(|s| !s.is_empty()) {
+            let bytes = if self.backend == Backend::Sqlite {
+                "BLOB"
+            } else {
+                "BYTEA"
+            };
+            let without_comments: String = sql
+                .lines()
+                .filter(|l| !l.trim_start().starts_with("--"))
+                .collect::<Vec<_>>()
+                .join("\n");
+            for statement in without_comments
+                .split(';')
+                .map(str::trim)
+                .filter(|s| !s.is_empty())
+            {
                 let statement = statement.replace(" BYTES ", &format!(" {bytes} "));
-                sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+                sqlx::query(AssertSqlSafe(statement))
+                    .execute(&mut *transaction)
+                    .await?;
             }
-            sqlx::query("INSERT INTO migration (number) VALUES ($1)").bind(*number).execute(&mut *transaction).await?;
+            sqlx::query("INSERT INTO migration (number) VALUES ($1)")
+                .bind(*number)
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -46,7 +68,10 @@ impl Store {
                 "this database is PostgreSQL; back it up with pg_dump --format=custom".to_owned(),
             ));
         }
-        sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&self.readers).await?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(to.display().to_string())
+            .execute(&self.readers)
+            .await?;
         Ok(())
     }
 

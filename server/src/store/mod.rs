@@ -80,7 +80,11 @@ impl Store {
         let (backend, url, file) = match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let path = data.join(path.trim_start_matches("//"));
-                (Backend::Sqlite, format!("sqlite://{}?mode=rwc", path.display()), Some(path))
+                (
+                    Backend::Sqlite,
+                    format!("sqlite://{}?mode=rwc", path.display()),
+                    Some(path),
+                )
             }
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 (Backend::Postgres, url.to_owned(), None)
@@ -109,9 +113,17 @@ impl Store {
                 })
         };
         // SQLite has one writer at a time anyway; queueing here is fair, its own waiting is not.
-        let writers = pool(if backend == Backend::Sqlite { 1 } else { 4 }).connect(&url).await?;
+        let writers = pool(if backend == Backend::Sqlite { 1 } else { 4 })
+            .connect(&url)
+            .await?;
         let readers = pool(4).connect(&url).await?;
-        let store = Store { backend, readers, writers, file, packages: RwLock::default() };
+        let store = Store {
+            backend,
+            readers,
+            writers,
+            file,
+            packages: RwLock::default(),
+        };
         store.migrate().await?;
         Ok(store)
     }
@@ -122,7 +134,11 @@ impl Store {
 
     /// The number of the last commit.
     pub async fn version(&self) -> Result<i64> {
-        Ok(sqlx::query_scalar("SELECT number FROM version WHERE one = 1").fetch_one(&self.readers).await?)
+        Ok(
+            sqlx::query_scalar("SELECT number FROM version WHERE one = 1")
+                .fetch_one(&self.readers)
+                .await?,
+        )
     }
 
     pub async fn close(&self) {
@@ -131,10 +147,17 @@ impl Store {
     }
 
     fn known_package(&self, package: &Package) -> Option<PackageNo> {
-        self.packages.read().unwrap_or_else(PoisonError::into_inner).get(package).copied()
+        self.packages
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(package)
+            .copied()
     }
 
     fn remember_packages(&self, packages: impl IntoIterator<Item = (Package, PackageNo)>) {
-        self.packages.write().unwrap_or_else(PoisonError::into_inner).extend(packages);
+        self.packages
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(packages);
     }
 }

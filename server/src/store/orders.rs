@@ -21,13 +21,25 @@ pub struct StoredOrder {
 
 pub(super) async fn load(db: &mut AnyConnection, id: Option<OrderId>) -> Result<Vec<StoredOrder>> {
     let rows = match id {
-        None => sqlx::query("SELECT changed, body FROM orders ORDER BY id").fetch_all(&mut *db).await?,
+        None => {
+            sqlx::query("SELECT changed, body FROM orders ORDER BY id")
+                .fetch_all(&mut *db)
+                .await?
+        }
         Some(id) => {
-            sqlx::query("SELECT changed, body FROM orders WHERE id = $1").bind(id.to_string()).fetch_all(&mut *db).await?
+            sqlx::query("SELECT changed, body FROM orders WHERE id = $1")
+                .bind(id.to_string())
+                .fetch_all(&mut *db)
+                .await?
         }
     };
     rows.iter()
-        .map(|row| Ok(StoredOrder { order: from_json(row.try_get("body")?)?, changed: row.try_get("changed")? }))
+        .map(|row| {
+            Ok(StoredOrder {
+                order: from_json(row.try_get("body")?)?,
+                changed: row.try_get("changed")?,
+            })
+        })
         .collect()
 }
 
@@ -83,8 +95,12 @@ pub(super) async fn save_exemption(write: &mut Write, exemption: &Exemption) -> 
 }
 
 pub(super) async fn load_exemptions(db: &mut AnyConnection) -> Result<Vec<Exemption>> {
-    let rows = sqlx::query("SELECT body FROM exemption").fetch_all(&mut *db).await?;
-    rows.iter().map(|row| from_json(row.try_get("body")?)).collect()
+    let rows = sqlx::query("SELECT body FROM exemption")
+        .fetch_all(&mut *db)
+        .await?;
+    rows.iter()
+        .map(|row| from_json(row.try_get("body")?))
+        .collect()
 }
 
 pub(super) async fn save_attestation(write: &mut Write, attestation: &Attestation) -> Result<()> {
@@ -94,21 +110,32 @@ pub(super) async fn save_attestation(write: &mut Write, attestation: &Attestatio
         .bind(micros(attestation.at))
         .execute(write.db())
         .await?;
-    write.touch(Touched::Attestation { order: attestation.order, person: attestation.person });
+    write.touch(Touched::Attestation {
+        order: attestation.order,
+        person: attestation.person,
+    });
     Ok(())
 }
 
-pub(super) async fn load_attestations(db: &mut AnyConnection, of: Option<(OrderId, PersonId)>) -> Result<Vec<Attestation>> {
-    let rows = match of {
-        None => sqlx::query("SELECT order_id, person, at FROM attestation").fetch_all(&mut *db).await?,
-        Some((order, person)) => {
-            sqlx::query("SELECT order_id, person, at FROM attestation WHERE order_id = $1 AND person = $2")
-                .bind(order.to_string())
-                .bind(i64::from(person.0))
-                .fetch_all(&mut *db)
-                .await?
-        }
-    };
+pub(super) async fn load_attestations(
+    db: &mut AnyConnection,
+    of: Option<(OrderId, PersonId)>,
+) -> Result<Vec<Attestation>> {
+    let rows =
+        match of {
+            None => {
+                sqlx::query("SELECT order_id, person, at FROM attestation")
+                    .fetch_all(&mut *db)
+                    .await?
+            }
+            Some((order, person)) => sqlx::query(
+                "SELECT order_id, person, at FROM attestation WHERE order_id = $1 AND person = $2",
+            )
+            .bind(order.to_string())
+            .bind(i64::from(person.0))
+            .fetch_all(&mut *db)
+            .await?,
+        };
     rows.iter()
         .map(|row| {
             Ok(Attestation {
@@ -132,7 +159,9 @@ pub(super) async fn save_settings(write: &mut Write, settings: &Settings) -> Res
 /// `None` until somebody has set them: then the config file's mode holds.
 pub(super) async fn load_settings(db: &mut AnyConnection) -> Result<Option<Settings>> {
     let value: Option<String> =
-        sqlx::query_scalar("SELECT value FROM setting WHERE name = 'settings'").fetch_optional(&mut *db).await?;
+        sqlx::query_scalar("SELECT value FROM setting WHERE name = 'settings'")
+            .fetch_optional(&mut *db)
+            .await?;
     value.map(|v| from_json(&v)).transpose()
 }
 
@@ -145,10 +174,16 @@ impl Store {
     pub async fn order_called(&self, text: &str) -> Result<StoredOrder> {
         let text = text.trim();
         if let Ok(id) = text.parse::<OrderId>() {
-            let found = load(&mut *self.readers.acquire().await?, Some(id)).await?.pop();
+            let found = load(&mut *self.readers.acquire().await?, Some(id))
+                .await?
+                .pop();
             return found.ok_or_else(|| no_order(text));
         }
-        let mut fits = self.orders().await?.into_iter().filter(|o| o.order.id.is_called(text));
+        let mut fits = self
+            .orders()
+            .await?
+            .into_iter()
+            .filter(|o| o.order.id.is_called(text));
         match (fits.next(), fits.next()) {
             (Some(one), None) => Ok(one),
             (Some(_), Some(_)) => Err(StoreError::NotFound(format!(
@@ -164,5 +199,7 @@ impl Store {
 }
 
 fn no_order(text: &str) -> StoreError {
-    StoreError::NotFound(format!("there is no order «{text}»; `countermand order list` shows all"))
+    StoreError::NotFound(format!(
+        "there is no order «{text}»; `countermand order list` shows all"
+    ))
 }

@@ -13,13 +13,24 @@ use super::write::Write;
 use super::{Result, StoreError};
 
 /// Whose each of the addresses is.
-pub(super) async fn by_address(db: &mut AnyConnection, addresses: &[String]) -> Result<HashMap<String, PersonId>> {
+pub(super) async fn by_address(
+    db: &mut AnyConnection,
+    addresses: &[String],
+) -> Result<HashMap<String, PersonId>> {
     let mut found = HashMap::new();
     for chunk in addresses.chunks(AT_ONCE) {
-        let sql = one_of("SELECT address, person FROM person_address WHERE address IN", 1, chunk.len(), "");
+        let sql = one_of(
+            "SELECT address, person FROM person_address WHERE address IN",
+            1,
+            chunk.len(),
+            "",
+        );
         let query = chunk.iter().fold(sqlx::query(sql), |q, a| q.bind(a));
         for row in query.fetch_all(&mut *db).await? {
-            found.insert(row.try_get("address")?, PersonId(row.try_get::<i64, _>("person")? as u32));
+            found.insert(
+                row.try_get("address")?,
+                PersonId(row.try_get::<i64, _>("person")? as u32),
+            );
         }
     }
     Ok(found)
@@ -47,16 +58,36 @@ pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[PersonId]>) -> Re
     let mut addresses = Vec::new();
     match ids {
         None => {
-            take(sqlx::query("SELECT id, email, name, groups, locale, time_zone FROM person").fetch_all(&mut *db).await?)?;
-            addresses = sqlx::query("SELECT address, person FROM person_address").fetch_all(&mut *db).await?;
+            take(
+                sqlx::query("SELECT id, email, name, groups, locale, time_zone FROM person")
+                    .fetch_all(&mut *db)
+                    .await?,
+            )?;
+            addresses = sqlx::query("SELECT address, person FROM person_address")
+                .fetch_all(&mut *db)
+                .await?;
         }
         Some(ids) => {
             for chunk in ids.chunks(AT_ONCE) {
-                let sql = one_of("SELECT id, email, name, groups, locale, time_zone FROM person WHERE id IN", 1, chunk.len(), "");
-                let query = chunk.iter().fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
+                let sql = one_of(
+                    "SELECT id, email, name, groups, locale, time_zone FROM person WHERE id IN",
+                    1,
+                    chunk.len(),
+                    "",
+                );
+                let query = chunk
+                    .iter()
+                    .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
                 take(query.fetch_all(&mut *db).await?)?;
-                let sql = one_of("SELECT address, person FROM person_address WHERE person IN", 1, chunk.len(), "");
-                let query = chunk.iter().fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
+                let sql = one_of(
+                    "SELECT address, person FROM person_address WHERE person IN",
+                    1,
+                    chunk.len(),
+                    "",
+                );
+                let query = chunk
+                    .iter()
+                    .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
                 addresses.extend(query.fetch_all(&mut *db).await?);
             }
         }
@@ -74,18 +105,34 @@ pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[PersonId]>) -> Re
 
 /// Joins rows of a staff list to the people known by any shared address, in the order of the list.
 pub(super) async fn import(write: &mut Write, rows: &[PersonRow]) -> Result<()> {
-    let all: Vec<String> =
-        rows.iter().flat_map(|r| std::iter::once(&r.email).chain(&r.aliases)).cloned().collect();
+    let all: Vec<String> = rows
+        .iter()
+        .flat_map(|r| std::iter::once(&r.email).chain(&r.aliases))
+        .cloned()
+        .collect();
     let mut owner = by_address(write.db(), &all).await?;
-    let known: Vec<PersonId> = owner.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut people: BTreeMap<PersonId, Person> =
-        load(write.db(), Some(&known)).await?.into_iter().map(|p| (p.id, p)).collect();
+    let known: Vec<PersonId> = owner
+        .values()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let mut people: BTreeMap<PersonId, Person> = load(write.db(), Some(&known))
+        .await?
+        .into_iter()
+        .map(|p| (p.id, p))
+        .collect();
     let mut next: i64 =
-        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM person").fetch_one(write.db()).await?;
+        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM person")
+            .fetch_one(write.db())
+            .await?;
     let mut changed: BTreeSet<PersonId> = BTreeSet::new();
     for row in rows {
-        let theirs: BTreeSet<PersonId> =
-            std::iter::once(&row.email).chain(&row.aliases).filter_map(|a| owner.get(a)).copied().collect();
+        let theirs: BTreeSet<PersonId> = std::iter::once(&row.email)
+            .chain(&row.aliases)
+            .filter_map(|a| owner.get(a))
+            .copied()
+            .collect();
         // Where two people known so far turn out to share an address, the one that the mail address
         // names takes the row; nobody's receipts are moved.
         let id = owner.get(&row.email).or(theirs.first()).copied();
@@ -94,7 +141,9 @@ pub(super) async fn import(write: &mut Write, rows: &[PersonRow]) -> Result<()> 
             PersonId((next - 1) as u32)
         });
         let mut person = take_row(people.get(&id), id, row);
-        person.aliases.retain(|a| owner.get(a).is_none_or(|o| *o == id));
+        person
+            .aliases
+            .retain(|a| owner.get(a).is_none_or(|o| *o == id));
         for address in person.addresses() {
             owner.insert(address.to_owned(), id);
         }
@@ -126,11 +175,20 @@ async fn save(write: &mut Write, people: &[&Person]) -> Result<()> {
                 .bind(&person.time_zone);
         }
         query.execute(write.db()).await?;
-        let addresses: Vec<(&str, i64)> =
-            chunk.iter().flat_map(|p| p.addresses().map(|a| (a, i64::from(p.id.0)))).collect();
+        let addresses: Vec<(&str, i64)> = chunk
+            .iter()
+            .flat_map(|p| p.addresses().map(|a| (a, i64::from(p.id.0))))
+            .collect();
         for some in addresses.chunks(AT_ONCE) {
-            let sql = values("INSERT INTO person_address (address, person)", some.len(), 2, "ON CONFLICT (address) DO NOTHING");
-            let query = some.iter().fold(sqlx::query(sql), |q, (a, id)| q.bind(*a).bind(*id));
+            let sql = values(
+                "INSERT INTO person_address (address, person)",
+                some.len(),
+                2,
+                "ON CONFLICT (address) DO NOTHING",
+            );
+            let query = some
+                .iter()
+                .fold(sqlx::query(sql), |q, (a, id)| q.bind(*a).bind(*id));
             query.execute(write.db()).await?;
         }
     }

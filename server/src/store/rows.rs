@@ -16,7 +16,8 @@ pub(super) fn time(micros: i64) -> Timestamp {
 }
 
 pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T> {
-    text.parse().map_err(|e: T::Err| StoreError::Unreadable(format!("«{text}»: {e}")))
+    text.parse()
+        .map_err(|e: T::Err| StoreError::Unreadable(format!("«{text}»: {e}")))
 }
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
@@ -42,12 +43,22 @@ pub(super) fn one_of(before: &str, first: usize, n: usize, after: &str) -> Asser
 }
 
 /// `before VALUES ($1, $2), ($3, $4) … after` for `rows` rows of `columns` values.
-pub(super) fn values(before: &str, rows: usize, columns: usize, after: &str) -> AssertSqlSafe<String> {
+pub(super) fn values(
+    before: &str,
+    rows: usize,
+    columns: usize,
+    after: &str,
+) -> AssertSqlSafe<String> {
     let mut sql = format!("{before} VALUES ");
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let _ = write!(sql, "{}${}", if column == 0 { "" } else { ", " }, row * columns + column + 1);
+            let _ = write!(
+                sql,
+                "{}${}",
+                if column == 0 { "" } else { ", " },
+                row * columns + column + 1
+            );
         }
         sql.push(')');
     }

@@ -22,10 +22,16 @@ impl Store {
         let mut transaction = self.writers.begin().await?;
         // The first statement writes, so SQLite takes the write lock at once (as BEGIN IMMEDIATE
         // would), and PostgreSQL waits here for whoever holds this row.
-        let version = sqlx::query_scalar("UPDATE version SET number = number + 1 WHERE one = 1 RETURNING number")
-            .fetch_one(&mut *transaction)
-            .await?;
-        Ok(Write { transaction, version, touched: Vec::new() })
+        let version = sqlx::query_scalar(
+            "UPDATE version SET number = number + 1 WHERE one = 1 RETURNING number",
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        Ok(Write {
+            transaction,
+            version,
+            touched: Vec::new(),
+        })
     }
 }
 
@@ -40,12 +46,20 @@ impl Write {
     }
 
     /// Appends the record's next entry.
-    pub async fn record(&mut self, actor: &Actor, at: Timestamp, statement: &Statement) -> Result<()> {
-        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1").fetch_one(self.db()).await?;
+    pub async fn record(
+        &mut self,
+        actor: &Actor,
+        at: Timestamp,
+        statement: &Statement,
+    ) -> Result<()> {
+        let head = sqlx::query("SELECT entries, hash FROM audit_head WHERE one = 1")
+            .fetch_one(self.db())
+            .await?;
         let number: i64 = head.try_get("entries")?;
         let previous: String = head.try_get("hash")?;
         let entry = Entry::next(number as u64 + 1, &previous, at, actor, statement);
-        let actor = serde_json::to_string(&entry.actor).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        let actor = serde_json::to_string(&entry.actor)
+            .map_err(|e| StoreError::Unreadable(e.to_string()))?;
         sqlx::query("INSERT INTO audit (number, at, actor, action, order_id, details, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(entry.number as i64)
             .bind(micros(entry.at))
@@ -68,7 +82,8 @@ impl Write {
     /// Commits, and gives back the version that this made.
     pub async fn finish(mut self) -> Result<i64> {
         for (part, touched) in std::mem::take(&mut self.touched).into_iter().enumerate() {
-            let text = serde_json::to_string(&touched).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            let text = serde_json::to_string(&touched)
+                .map_err(|e| StoreError::Unreadable(e.to_string()))?;
             sqlx::query("INSERT INTO change_log (version, part, touched) VALUES ($1, $2, $3)")
                 .bind(self.version)
                 .bind(part as i64)

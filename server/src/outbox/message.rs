@@ -1,0 +1,447 @@
+//! From the parts of a notice to the bytes of a mail.
+//!
+//! The same input gives the same bytes, on every retry and every machine: date,
+//! Message-ID and the MIME boundary are arguments or follow from them.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use lettre::Address;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use sha2::{Digest as _, Sha256};
+
+/// RFC 5322, 2.1.1 allows 998 octets a line; ids longer than this are no ids.
+const MAX_MESSAGE_ID: usize = 250;
+
+/// One mail to one person, before encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeMail {
+    /// As in the config: `IT Security <it@example.test>`.
+    pub from: String,
+    /// Empty when the person has no name.
+    pub to_name: String,
+    pub to_address: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// With its angle brackets.
+    pub message_id: String,
+    pub in_reply_to: Option<String>,
+    pub references: Vec<String>,
+    pub date: Timestamp,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Why no mail can be made of a notice.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    #[error(
+        "{field} {value:?} is not a mail address: {problem}. Expected one such as \"name@example.test\""
+    )]
+    Address {
+        field: &'static str,
+        value: String,
+        problem: String,
+    },
+    #[error(
+        "{field} {value:?} is not a message id. Expected \"<left@right>\" in printable ASCII, at most {MAX_MESSAGE_ID} characters"
+    )]
+    MessageId { field: &'static str, value: String },
+    #[error("a mail cannot be dated {date}. Expected a time from 1970 on")]
+    Date { date: Timestamp },
+    #[error(
+        "{name:?} cannot be a further header of a notice. Expected a name of letters, digits and hyphens that the notice does not set itself"
+    )]
+    Header { name: &'static str },
+    #[error("the mail could not be put together: {0}")]
+    Build(#[from] lettre::error::Error),
+}
+
+/// Headers that are set from fields: a second one would contradict them.
+const OWN_HEADERS: [&str; 15] = [
+    "From",
+    "Sender",
+    "To",
+    "Cc",
+    "Bcc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+];
+
+/// The address alone out of `Name <address>`, for the envelope.
+pub fn bare_address(mailbox: &str) -> Result<String, MessageError> {
+    Ok(sender(mailbox)?.email.to_string())
+}
+
+impl NoticeMail {
+    /// The whole message, lines ended by CRLF.
+    pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
+        let mut builder = lettre::Message::builder()
+            .from(sender(&self.from)?)
+            .to(self.recipient()?)
+            .subject(one_line(&self.subject))
+            .date(self.system_time()?)
+            .message_id(Some(message_id("message_id", &self.message_id)?));
+        if let Some(id) = &self.in_reply_to {
+            builder = builder.in_reply_to(message_id("in_reply_to", id)?);
+        }
+        if !self.references.is_empty() {
+            let ids: Result<Vec<_>, _> = self
+                .references
+                .iter()
+                .map(|id| message_id("references", id))
+                .collect();
+            builder = builder.references(ids?.join(" "));
+        }
+        // RFC 3834: no vacation notes or other robots in answer.
+        builder = builder.raw_header(header("Auto-Submitted", "auto-generated")?);
+        builder = builder.raw_header(header("X-Auto-Response-Suppress", "OOF, AutoReply")?);
+        for (name, value) in &self.headers {
+            if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                return Err(MessageError::Header { name });
+            }
+            builder = builder.raw_header(header(name, value)?);
+        }
+        let body = MultiPart::alternative()
+            .boundary(self.boundary())
+            .singlepart(SinglePart::plain(body_text(&self.text)))
+            .singlepart(SinglePart::html(body_text(&self.html)));
+        Ok(builder.multipart(body)?.formatted())
+    }
+
+    fn recipient(&self) -> Result<Mailbox, MessageError> {
+        let name = one_line(&self.to_name);
+        Ok(Mailbox::new(
+            (!name.is_empty()).then_some(name),
+            address("to_address", &self.to_address)?,
+        ))
+    }
+
+    fn system_time(&self) -> Result<SystemTime, MessageError> {
+        // The HTTP date that lettre formats by panics before 1970.
+        let seconds = u64::try_from(self.date.as_second())
+            .map_err(|_| MessageError::Date { date: self.date })?;
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    /// Of the bodies too, so that no body can contain it: whoever writes one
+    /// would have to know its hash before writing. `=_` cannot come out of
+    /// quoted-printable at all.
+    fn boundary(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [&self.message_id, &self.text, &self.html] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        format!("=_{}", hex(&hash.finalize()[..16]))
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sender(text: &str) -> Result<Mailbox, MessageError> {
+    // Not forgiving as with a person's name: this comes from the config.
+    let wrong = |problem: String| MessageError::Address {
+        field: "from",
+        value: text.to_owned(),
+        problem,
+    };
+    if text.contains(char::is_control) {
+        return Err(wrong(
+            "it has a line end or another control character".into(),
+        ));
+    }
+    text.parse()
+        .map_err(|error: lettre::address::AddressError| wrong(error.to_string()))
+}
+
+fn address(field: &'static str, text: &str) -> Result<Address, MessageError> {
+    let wrong = |problem: String| MessageError::Address {
+        field,
+        value: text.to_owned(),
+        problem,
+    };
+    text.parse()
+        .map_err(|error: lettre::address::AddressError| wrong(error.to_string()))
+}
+
+fn message_id(field: &'static str, text: &str) -> Result<String, MessageError> {
+    let inner = text
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'));
+    let fits = inner
+        .and_then(|inner| inner.split_once('@'))
+        .is_some_and(|(left, right)| {
+            let part = |part: &str| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_graphic() && !b"<>@".contains(&b))
+            };
+            part(left) && part(right)
+        });
+    if fits && text.len() <= MAX_MESSAGE_ID {
+        Ok(text.to_owned())
+    } else {
+        Err(MessageError::MessageId {
+            field,
+            value: text.to_owned(),
+        })
+    }
+}
+
+fn header(name: &'static str, value: &str) -> Result<HeaderValue, MessageError> {
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(MessageError::Header { name });
+    }
+    let name =
+        HeaderName::new_from_ascii(name.to_owned()).map_err(|_| MessageError::Header { name })?;
+    Ok(HeaderValue::new(name, one_line(value)))
+}
+
+/// A line end in a name or subject would begin a header of its own. It becomes a
+/// space rather than an error: a stray one in a directory export must not keep a
+/// correction from a person.
+fn one_line(text: &str) -> String {
+    let spaced: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() || is_line_end(c) {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
+    spaced
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Those that Unicode counts as line ends and Rust not as controls.
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Line ends of one kind (the encoder makes CRLF of them), and no control
+/// characters that a mail may not carry.
+fn body_text(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    lines
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use mail_parser::MessageParser;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn notice() -> NoticeMail {
+        NoticeMail {
+            from: "IT Security <it-security@example.test>".into(),
+            to_name: "Jörg Müller".into(),
+            to_address: "joerg@example.test".into(),
+            subject: "Entfernen Sie TikTok bis heute Abend, um Firmen-Mail auf dem Telefon zu behalten — Grüße".into(),
+            text: "Guten Tag,\n.\nbitte löschen.\r\n".into(),
+            html: "<p>Guten Tag, bitte <b>löschen</b>.</p>".into(),
+            message_id: "<order-1.7@example.test>".into(),
+            in_reply_to: Some("<order-0.7@example.test>".into()),
+            references: vec!["<order-0.7@example.test>".into()],
+            date: "2020-07-10T19:00:00Z".parse().unwrap(),
+            headers: vec![("X-Countermand-Order", "o-1".into())],
+        }
+    }
+
+    fn head_of(bytes: &[u8]) -> String {
+        let text = std::str::from_utf8(bytes).unwrap();
+        text.split_once("\r\n\r\n").unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn a_notice_reads_back_as_it_was_written() {
+        let bytes = notice().encode().unwrap();
+        let mail = MessageParser::default().parse(&bytes).unwrap();
+        assert_eq!(mail.subject(), Some(notice().subject.as_str()));
+        assert_eq!(
+            mail.to().unwrap().first().unwrap().name(),
+            Some("Jörg Müller")
+        );
+        assert_eq!(
+            mail.body_text(0).unwrap().replace("\r\n", "\n"),
+            "Guten Tag,\n.\nbitte löschen.\n"
+        );
+        assert_eq!(mail.body_html(0).unwrap(), notice().html);
+        let head = head_of(&bytes);
+        for line in [
+            "Date: Fri, 10 Jul 2020 19:00:00 +0000",
+            "Message-ID: <order-1.7@example.test>",
+            "In-Reply-To: <order-0.7@example.test>",
+            "References: <order-0.7@example.test>",
+            "Auto-Submitted: auto-generated",
+            "X-Auto-Response-Suppress: OOF, AutoReply",
+            "X-Countermand-Order: o-1",
+            "MIME-Version: 1.0",
+        ] {
+            assert!(head.lines().any(|l| l == line), "{line} in\n{head}");
+        }
+    }
+
+    #[test]
+    fn inv_16_the_same_notice_is_the_same_bytes() {
+        assert_eq!(notice().encode().unwrap(), notice().encode().unwrap());
+        let other = NoticeMail {
+            message_id: "<order-1.8@example.test>".into(),
+            ..notice()
+        };
+        assert_ne!(notice().boundary(), other.boundary());
+    }
+
+    #[test]
+    fn a_line_end_in_a_name_or_subject_begins_no_header() {
+        for end in ["\r\n", "\n", "\r", "\r\n\r\n", "\0", "\u{85}", "\u{2028}"] {
+            let bytes = NoticeMail {
+                to_name: format!("Eve{end}Bcc: all@example.test"),
+                subject: format!("Hello{end}X-Evil: yes{end}{end}body"),
+                headers: vec![("X-Note", format!("a{end}X-Evil: yes"))],
+                ..notice()
+            }
+            .encode()
+            .unwrap();
+            let head = head_of(&bytes);
+            assert!(
+                !head
+                    .lines()
+                    .any(|l| l.starts_with("Bcc") || l.starts_with("X-Evil")),
+                "{end:?}\n{head}"
+            );
+            let mail = MessageParser::default().parse(&bytes).unwrap();
+            assert_eq!(mail.subject(), Some("Hello X-Evil: yes body"));
+        }
+    }
+
+    #[test]
+    fn ids_addresses_and_headers_that_could_break_out_are_errors() {
+        for id in [
+            "",
+            "a@b",
+            "<a@b",
+            "<a b@c>",
+            "<a@b>\r\nX: y",
+            "<a@b> <c@d>",
+            "<@b>",
+            "<ä@b>",
+        ] {
+            assert!(
+                NoticeMail {
+                    message_id: id.into(),
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{id}"
+            );
+            assert!(
+                NoticeMail {
+                    in_reply_to: Some(id.into()),
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{id}"
+            );
+            assert!(
+                NoticeMail {
+                    references: vec![id.into()],
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{id}"
+            );
+        }
+        for to in ["", "nobody", "a@b\r\nBcc: c@d", "a@b>, <c@d"] {
+            assert!(
+                NoticeMail {
+                    to_address: to.into(),
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{to}"
+            );
+        }
+        for from in ["", "IT", "IT\r\nX: y <a@b.test>"] {
+            assert!(
+                NoticeMail {
+                    from: from.into(),
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{from}"
+            );
+        }
+        for name in ["", "X Y", "X:", "bcc", "DATE"] {
+            assert!(
+                NoticeMail {
+                    headers: vec![(name, "x".into())],
+                    ..notice()
+                }
+                .encode()
+                .is_err(),
+                "{name}"
+            );
+        }
+        assert!(
+            NoticeMail {
+                date: "1969-12-31T00:00:00Z".parse().unwrap(),
+                ..notice()
+            }
+            .encode()
+            .is_err()
+        );
+        assert_eq!(
+            bare_address("IT <it@example.test>").unwrap(),
+            "it@example.test"
+        );
+    }
+
+    proptest! {
+        /// Whatever people write: ASCII, CRLF alone, no line over 998, one head.
+        #[test]
+        fn any_text_makes_a_well_formed_mail(name in ".{0,300}", subject in "\\PC{0,600}", text in "(?s).{0,2000}", word in "[a-zäß€]{0,3000}") {
+            let bytes = NoticeMail { to_name: name, subject: format!("{subject}{word}"), text: text.clone(), html: word, ..notice() }.encode().unwrap();
+            prop_assert!(bytes.is_ascii());
+            let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').collect();
+            let (last, lines) = lines.split_last().unwrap();
+            prop_assert!(last.is_empty());
+            for line in lines {
+                prop_assert!(line.len() <= 999 && line.ends_with(b"\r") && !line[..line.len() - 1].contains(&b'\r'), "{:?}", String::from_utf8_lossy(line));
+            }
+            let mail = MessageParser::default().parse(&bytes).unwrap();
+            prop_assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("joerg@example.test"));
+            let (read, written) = (mail.body_text(0).unwrap().replace("\r\n", "\n"), body_text(&text));
+            prop_assert_eq!(read.trim_end(), written.trim_end());
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Submission to a relay by SMTP (RFC 5321, 6409), pipelined (RFC 2920).
+//!
+//! Written by hand rather than with lettre's transport for two reasons: that one
+//! waits about 40 ms per mail for want of TCP_NODELAY, and it tells neither
+//! whether the final dot had left when a connection broke nor lets the next
+//! envelope travel with the last body.
+
+mod config;
+mod connect;
+mod deliver;
+mod envelope;
+mod reply;
+mod wire;
+
+pub use config::{Password, SmtpConfig, Tls};
+pub use deliver::SmtpSession;

@@ -1,0 +1,85 @@
+//! Refusals at doors: what was known then, by the reference that the person reads out.
+
+use countermand_core::change::Refusal;
+use countermand_core::id::{OrderId, PersonId, refusal_ref};
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+use sqlx::Row;
+
+use super::follow::Touched;
+use super::rows::{micros, time};
+use super::write::Write;
+use super::{Result, Store};
+
+/// A refusal as the record has it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredRefusal {
+    pub reference: String,
+    pub person: Option<PersonId>,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    pub times: u64,
+    /// Question and verdict as JSON.
+    pub known: String,
+}
+
+pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> {
+    for refusal in refusals {
+        sqlx::query("INSERT INTO refusal (fingerprint, reference, person, first_at, last_at, times, known) VALUES ($1, $2, $3, $4, $4, 1, $5) ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at, times = refusal.times + 1")
+            .bind(format!("{:016x}", refusal.fingerprint))
+            .bind(refusal_ref(refusal.fingerprint))
+            .bind(refusal.person.map(|p| i64::from(p.0)))
+            .bind(micros(refusal.at))
+            .bind(&refusal.known)
+            .execute(write.db())
+            .await?;
+        let Some(person) = refusal.person else {
+            continue;
+        };
+        for order in &refusal.orders {
+            let done = sqlx::query("INSERT INTO refused (order_id, person, at) VALUES ($1, $2, $3) ON CONFLICT (order_id, person) DO NOTHING")
+                .bind(order.to_string())
+                .bind(i64::from(person.0))
+                .bind(micros(refusal.at))
+                .execute(write.db())
+                .await?;
+            if done.rows_affected() == 1 {
+                write.touch(Touched::Refused(*order));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Who was refused at a door because of the order.
+    pub async fn refused(&self, order: OrderId) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1")
+            .bind(order.to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
+    /// Refusals that go by that reference, newest first; nearly always one.
+    pub async fn refusals_called(&self, reference: &str) -> Result<Vec<StoredRefusal>> {
+        let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE reference = $1 ORDER BY last_at DESC LIMIT 20")
+            .bind(reference.trim().to_uppercase())
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(StoredRefusal {
+                    reference: row.try_get("reference")?,
+                    person: row
+                        .try_get::<Option<i64>, _>("person")?
+                        .map(|p| PersonId(p as u32)),
+                    first_at: time(row.try_get("first_at")?),
+                    last_at: time(row.try_get("last_at")?),
+                    times: row.try_get::<i64, _>("times")? as u64,
+                    known: row.try_get("known")?,
+                })
+            })
+            .collect()
+    }
+}
