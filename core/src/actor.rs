@@ -115,8 +115,10 @@ pub enum Act {
     Exempt,
     /// Take a person's word that an app is gone.
     Attest,
-    /// Operators, people, sources, catalogue, config, mode.
+    /// Operators, people, sources, catalogue.
     Administer,
+    /// Whether doors obey verdicts at all.
+    SetMode,
 }
 
 impl Act {
@@ -132,7 +134,27 @@ impl Act {
             Act::Respond => &[Responder],
             Act::Exempt => &[Helpdesk, Author, Approver, Responder, Admin],
             Act::Attest => &[Helpdesk, Responder, Admin],
-            Act::Administer => &[Admin],
+            Act::Administer | Act::SetMode => &[Admin],
+        }
+    }
+
+    /// What anybody may do at the machine's own shell, without naming an operator.
+    pub fn allowed_locally(self) -> bool {
+        matches!(self, Act::Read | Act::LookUp | Act::Administer)
+    }
+
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Act::Read => "read",
+            Act::LookUp => "look up people, devices and refusals",
+            Act::Write => "write orders",
+            Act::Approve => "approve or send back",
+            Act::Publish => "publish",
+            Act::Respond => "hold, resume, retract, extend, or open the doors",
+            Act::Exempt => "handle exemptions",
+            Act::Attest => "take a person's word",
+            Act::Administer => "manage operators, people and sources",
+            Act::SetMode => "change the mode",
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use roaring::RoaringBitmap;
 use serde_json::json;
 
 use crate::actor::{Actor, Operator};
@@ -100,6 +101,13 @@ pub enum Change {
         step: Step,
         details: serde_json::Value,
     },
+    /// The retraction of an order; the store completes its answer with what it finds in the same
+    /// transaction. `planned` are the people whose notice was due and not claimed, as far as known.
+    Retract {
+        order: Box<Order>,
+        was: i64,
+        planned: RoaringBitmap,
+    },
     Exemption {
         exemption: Exemption,
         step: &'static str,
@@ -167,6 +175,11 @@ impl Change {
                     map.insert("state".into(), json!(order.state.name()));
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
+            }
+            Change::Retract { order, .. } => {
+                let reason = order.retraction().map(|r| r.reason.as_str()).unwrap_or_default();
+                let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                say("order.retract".into(), Some(order.id), details)
             }
             Change::Exemption { exemption, step } => say(
                 format!("exemption.{step}"),

@@ -90,6 +90,8 @@ pub struct Retraction {
 pub struct RetractAnswer {
     /// Notices that were planned or claimed and will never be sent.
     pub cancelled: u64,
+    /// Of those, the ones that nobody had claimed, so that no receipt tells of them.
+    pub unclaimed: u64,
     pub in_flight: u64,
     pub accepted: u64,
     pub unknown: u64,

@@ -4,13 +4,14 @@ use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
 use countermand_core::notice::ReceiptState;
-use countermand_core::order::Order;
+use countermand_core::order::{Order, State};
+use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
 use super::rows::{from_json, micros, parse, time, to_json};
 use super::write::Write;
-use super::{Result, Store, StoreError};
+use super::{Result, Store, StoreError, receipts};
 
 /// An order and the version of its last change.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,16 +72,43 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
     if done.rows_affected() == 0 {
         return Err(StoreError::Conflict);
     }
-    if order.retraction().is_some() {
-        // Nothing claimed or waiting for a retry is begun after this commit (invariant 22).
-        sqlx::query("UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND state = 'claimed' AND kind <> 'correction'")
-            .bind(&id)
-            .bind(version)
-            .bind(ReceiptState::Cancelled.as_str())
-            .execute(write.db())
-            .await?;
-    }
     write.touch(Touched::Order(order.id));
+    Ok(())
+}
+
+/// Writes a retraction: counts what it stops and what it must correct, and cancels every claim, in
+/// the one transaction after which nothing of the order is begun (invariant 22).
+pub(super) async fn retract(write: &mut Write, order: &Order, was: i64, planned: &RoaringBitmap) -> Result<()> {
+    let id = order.id.to_string();
+    let told: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = 'order'")
+        .bind(&id)
+        .fetch_all(write.db())
+        .await?;
+    let told: RoaringBitmap = told.into_iter().map(|p| p as u32).collect();
+    let (notices, _) = receipts::counts(write.db(), order.id).await?;
+    let version = write.version;
+    sqlx::query("UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND state = 'claimed' AND kind <> 'correction'")
+        .bind(&id)
+        .bind(version)
+        .bind(ReceiptState::Cancelled.as_str())
+        .execute(write.db())
+        .await?;
+    let mut order = order.clone();
+    if let State::Retracted { retraction, .. } = &mut order.state {
+        let answer = &mut retraction.answer;
+        answer.unclaimed = (planned - told).len();
+        answer.cancelled = answer.unclaimed + notices.claimed;
+        answer.in_flight = notices.in_flight;
+        answer.accepted = notices.accepted;
+        answer.unknown = notices.unknown;
+    }
+    save(write, &order, Some(was)).await?;
+    // Now that the order stands as retracted, the same question as ever tells whom to correct.
+    let corrections = receipts::to_correct(write.db(), order.id).await?.len();
+    if let State::Retracted { retraction, .. } = &mut order.state {
+        retraction.answer.corrections_planned = corrections;
+    }
+    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1").bind(&id).bind(to_json(&order)?).execute(write.db()).await?;
     Ok(())
 }
 

@@ -270,13 +270,7 @@ impl Store {
     /// of it was accepted, may have been, or was in flight when the retraction committed, and
     /// everyone refused at a door because of it.
     pub async fn to_correct(&self, order: OrderId) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar(
-            "SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND p.state = 'retracted'",
-        )
-        .bind(order.to_string())
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(people.into_iter().map(|p| p as u32).collect())
+        to_correct(&mut *self.readers.acquire().await?, order).await
     }
 
     /// Every receipt of one person about one order, oldest kind first.
@@ -303,6 +297,14 @@ impl Store {
             .await?;
         Ok(n as u64)
     }
+}
+
+pub(super) async fn to_correct(db: &mut AnyConnection, order: OrderId) -> Result<RoaringBitmap> {
+    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND p.state = 'retracted'")
+        .bind(order.to_string())
+        .fetch_all(db)
+        .await?;
+    Ok(people.into_iter().map(|p| p as u32).collect())
 }
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {

@@ -1,0 +1,216 @@
+//! The config file, `countermand.toml`, and its environment variables.
+
+use std::path::{Path, PathBuf};
+
+use countermand_core::catalogue::nearest_of;
+use countermand_core::duration::Length;
+use countermand_core::index::Mode;
+use countermand_core::verdict::GatePolicy;
+use serde::{Deserialize, Serialize};
+
+use crate::outbox::SmtpConfig;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The value at init; afterwards the database's holds.
+    pub mode: Mode,
+    pub server: ServerConfig,
+    pub database: DatabaseConfig,
+    pub notices: NoticesConfig,
+    pub gate: GateConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    pub listen: String,
+    pub public_url: String,
+    /// Whether `--as` is believed.
+    pub trust_shell: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            listen: "127.0.0.1:8420".to_owned(),
+            public_url: "http://127.0.0.1:8420".to_owned(),
+            trust_shell: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    pub url: String,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        DatabaseConfig { url: "sqlite:countermand.db".to_owned() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransportKind {
+    Smtp,
+    #[default]
+    Mailbox,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoticesConfig {
+    pub from: String,
+    pub transport: TransportKind,
+    pub smtp: SmtpConfig,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        NoticesConfig {
+            from: "IT Security <it-security@example.test>".to_owned(),
+            transport: TransportKind::default(),
+            smtp: SmtpConfig::default(),
+        }
+    }
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateConfig {
+    /// What every HTTP gate must be shown. Empty: the HTTP gates refuse everyone.
+    pub secret: String,
+    pub unknown_person: countermand_core::verdict::Decision,
+    pub unknown_device: countermand_core::verdict::Decision,
+    pub ambiguous_key: countermand_core::verdict::Ambiguous,
+    pub no_device_key: countermand_core::verdict::NoKey,
+    pub never_refuse_groups: Vec<String>,
+    pub max_view_age: Length,
+    pub postfix_listen: String,
+}
+
+impl std::fmt::Debug for GateConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GateConfig").field("secret", &"…").field("policy", &self.policy()).finish_non_exhaustive()
+    }
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        let policy = GatePolicy::default();
+        GateConfig {
+            secret: String::new(),
+            unknown_person: policy.unknown_person,
+            unknown_device: policy.unknown_device,
+            ambiguous_key: policy.ambiguous_key,
+            no_device_key: policy.no_device_key,
+            never_refuse_groups: Vec::new(),
+            max_view_age: Length::seconds(600),
+            postfix_listen: "unix:postfix.sock".to_owned(),
+        }
+    }
+}
+
+impl GateConfig {
+    pub fn policy(&self) -> GatePolicy {
+        GatePolicy {
+            unknown_person: self.unknown_person,
+            unknown_device: self.unknown_device,
+            ambiguous_key: self.ambiguous_key,
+            no_device_key: self.no_device_key,
+            never_refuse_groups: self.never_refuse_groups.clone(),
+        }
+    }
+}
+
+/// A config that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct ConfigError {
+    place: String,
+    what: String,
+}
+
+/// The file's name in the data directory.
+pub const FILE: &str = "countermand.toml";
+
+impl Config {
+    /// Reads `file` (or `countermand.toml` in `data`, if it is there), then what the environment says.
+    pub fn load(
+        data: &Path,
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        let path: PathBuf = file.map_or_else(|| data.join(FILE), Path::to_path_buf);
+        let place = path.display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && file.is_none() => String::new(),
+            Err(e) => return Err(ConfigError { place, what: format!("it can't be read: {e}") }),
+        };
+        let mut table: toml::Table =
+            text.parse().map_err(|e: toml::de::Error| ConfigError { place: place.clone(), what: e.to_string() })?;
+        for (name, value) in environment {
+            if let Some(key) = name.strip_prefix("COUNTERMAND_")
+                && let Some((section, key)) = key.to_lowercase().rsplit_once("__")
+            {
+                overlay(&mut table, section, key, &value)
+                    .map_err(|what| ConfigError { place: format!("the environment variable {name}"), what })?;
+            } else if name == "COUNTERMAND_MODE" {
+                table.insert("mode".to_owned(), value.into());
+            }
+        }
+        let config = Config::deserialize(table).map_err(|e| ConfigError { place: place.clone(), what: explain(e.message()) })?;
+        config.check().map_err(|what| ConfigError { place, what })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.notices.smtp.check().map_err(|e| format!("[notices.smtp] {e}"))?;
+        crate::outbox::bare_address(&self.notices.from)
+            .map_err(|e| format!("[notices] from: {e}; write it like IT Security <it-security@example.test>"))?;
+        if !self.server.public_url.starts_with("http://") && !self.server.public_url.starts_with("https://") {
+            return Err(format!("[server] public_url «{}» must begin with http:// or https://", self.server.public_url));
+        }
+        Ok(())
+    }
+
+    /// What `init` writes: every default as a comment, and the secret that it made.
+    pub fn template(secret: &str) -> String {
+        include_str!("../templates/countermand.toml").replace("{secret}", secret)
+    }
+
+    /// The address of an order's statement.
+    pub fn statement_link(&self, order: countermand_core::id::OrderId) -> String {
+        format!("{}/o/{order}", self.server.public_url.trim_end_matches('/'))
+    }
+}
+
+/// `NOTICES__SMTP` and `PORT` set `notices.smtp.port`. A value is read as TOML where it is TOML.
+fn overlay(table: &mut toml::Table, sections: &str, key: &str, value: &str) -> Result<(), String> {
+    let mut at = table;
+    for section in sections.split("__") {
+        let next = at.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = next.as_table_mut().ok_or_else(|| format!("«{section}» is no section"))?;
+    }
+    let read: Option<toml::Value> =
+        format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+    at.insert(key.to_owned(), read.unwrap_or_else(|| toml::Value::String(value.to_owned())));
+    Ok(())
+}
+
+fn explain(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if message.starts_with("unknown field")
+        && let Some(given) = quoted.next()
+    {
+        return match nearest_of(given, quoted) {
+            Some(right) => format!("there is no key «{given}»; did you mean «{right}»?"),
+            None => format!("there is no key «{given}»; `countermand init` writes a file with every key"),
+        };
+    }
+    message.lines().next().unwrap_or("not readable").to_owned()
+}
