@@ -9,6 +9,7 @@
 
   let wanted = false; // something changed since the last fetch began
   let busy = false;
+  let before = false; // there was a connection before
   let lostTimer = 0;
 
   function say(text, lost) {
@@ -16,8 +17,6 @@
     note.classList.toggle("lost", lost);
     if (note.textContent !== text) note.textContent = text;
   }
-
-  const isWritten = (node) => node.matches("input, textarea, select");
 
   // Makes `old` equal to `fresh`, touching as little as it can.
   function patch(old, fresh) {
@@ -30,7 +29,7 @@
       old.nodeValue = fresh.nodeValue;
       return;
     }
-    if (isWritten(old) && old.type !== "hidden") return;
+    if (old.matches("input:not([type=hidden]), textarea, select")) return;
     for (const { name } of [...old.attributes]) {
       const opened = name === "open" && old.nodeName === "DETAILS";
       if (!opened && !fresh.hasAttribute(name)) old.removeAttribute(name);
@@ -38,10 +37,26 @@
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    const mine = [...old.childNodes];
-    const theirs = [...fresh.childNodes];
-    theirs.forEach((node, at) => (mine[at] ? patch(mine[at], node) : old.append(node.cloneNode(true))));
-    mine.slice(theirs.length).forEach((node) => node.remove());
+    patchChildren(old, fresh);
+  }
+
+  // In order; but a node with an id is itself wherever it stands, so that a line more or
+  // less above it does not make it new.
+  function patchChildren(old, fresh) {
+    const named = (parent, id) => id && [...parent.children].find((child) => child.id === id);
+    let at = old.firstChild;
+    const step = (act) => {
+      const node = at;
+      at = node.nextSibling;
+      act(node);
+    };
+    for (const node of fresh.childNodes) {
+      const same = named(old, node.id);
+      while (same && at !== same) step((gone) => gone.remove());
+      if (!at || (at !== same && named(fresh, at.id))) old.insertBefore(node.cloneNode(true), at);
+      else step((mine) => patch(mine, node));
+    }
+    while (at) step((gone) => gone.remove());
   }
 
   async function refresh() {
@@ -67,9 +82,7 @@
       busy = false;
     }
   }
-
   const events = new EventSource("/events");
-  let before = false;
   events.onopen = () => {
     clearTimeout(lostTimer);
     lostTimer = 0;

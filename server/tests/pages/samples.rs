@@ -537,6 +537,26 @@ fn order_retracted() -> Order {
         state: Pill::new(Tone::Warn, "Retracted at 16:54 PDT, 10 Jul"),
         by_line: "by Rita Osei: “Sent in error. There is no change to our policies.”".into(),
         acts: fitting(Situation::Over, true, true, true),
+        figures: vec![
+            Figure {
+                id: "with-app",
+                name: "Devices with the app".into(),
+                number: Count(6_120),
+                words: "of 12,310 at publication; they may keep it".into(),
+            },
+            Figure {
+                id: "unseen",
+                name: "Can't be seen".into(),
+                number: Count(318),
+                words: "290 work profiles, 28 stale reports".into(),
+            },
+            Figure {
+                id: "refused-now",
+                name: "Refused now".into(),
+                number: Count(0),
+                words: "because of this order; two because of another".into(),
+            },
+        ],
         warnings: vec![],
         timeline: before.timeline[..5]
             .iter()

@@ -142,6 +142,7 @@ pub struct Part {
 
 impl HtmlSafe for Bar {}
 
+const ACCEPTED: &str = "accepted";
 const BAR: u64 = 1000;
 /// So wide is the least part that is there at all: four rejected of eleven thousand must show.
 const LEAST: u64 = 8;
@@ -178,7 +179,7 @@ impl Bar {
 
     pub fn of_receipts(r: &Receipts) -> Self {
         Self::new(&[
-            ("accepted", "allow", r.accepted),
+            (ACCEPTED, "allow", r.accepted),
             ("in flight", "accent", r.in_flight),
             ("claimed", "accent-soft", r.claimed),
             ("unknown", "warn", r.unknown),
@@ -194,6 +195,15 @@ impl Bar {
 
     pub fn present(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| !part.count.is_zero())
+    }
+
+    /// `10,982 of 11,212 accepted`
+    pub fn accepted(&self) -> String {
+        let accepted = self
+            .present()
+            .find(|part| part.name == ACCEPTED)
+            .map_or(Count(0), |part| part.count);
+        format!("{accepted} of {} accepted", self.total())
     }
 
     /// `10,982 accepted, 31 rejected`, for who cannot see the bar.
@@ -235,7 +245,7 @@ const WIDE: f64 = 1000.0;
 const HIGH: f64 = 200.0;
 
 impl Curve {
-    /// The top of the scale: the next of 1, 2, 3, 4, 5, 6, 8, 10 × 10ⁿ.
+    /// The top of the scale: the next round number with a half that is round too.
     pub fn top(&self) -> Count {
         let most = self
             .points
@@ -243,15 +253,17 @@ impl Curve {
             .map(|point| point.value.0)
             .max()
             .unwrap_or(0)
-            .max(1);
+            .max(2);
         let mut unit = 1u64;
-        while unit.saturating_mul(10) < most {
+        while unit.saturating_mul(100) < most {
             unit = unit.saturating_mul(10);
         }
-        let step = [1, 2, 3, 4, 5, 6, 8, 10]
+        let round = [2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100];
+        let top = round
             .into_iter()
-            .find(|step| unit.saturating_mul(*step) >= most);
-        Count(step.map_or(most, |step| unit.saturating_mul(step)))
+            .map(|step: u64| unit.saturating_mul(step))
+            .find(|top| *top >= most);
+        Count(top.unwrap_or(most))
     }
 
     pub fn middle(&self) -> Option<Count> {
@@ -400,8 +412,8 @@ mod tests {
             points: vec![point(0, 12_310), point(60, 1_204)],
             deadline: Some(point(30, 0)),
         };
-        assert_eq!(curve.top(), Count(20_000));
-        assert_eq!(curve.line(), "M0.0 76.9L1000.0 188.0");
+        assert_eq!(curve.top(), Count(16_000));
+        assert_eq!(curve.line(), "M0.0 46.1L1000.0 185.0");
         assert_eq!(curve.deadline_x().as_deref(), Some("500.0"));
         let none = Curve {
             what: "devices".into(),
