@@ -8,8 +8,7 @@
   if (!note || !main || !window.EventSource) return;
 
   let wanted = false; // something changed since the last fetch began
-  let busy = false;
-  let before = false; // there was a connection before
+  let busy = false, before = false; // fetching; there was a connection before
   let lostTimer = 0;
 
   function say(text, lost) {
@@ -20,7 +19,8 @@
 
   // Makes `old` equal to `fresh`, touching as little as it can.
   function patch(old, fresh) {
-    if (old.isEqualNode(fresh)) return;
+    // What was said once about the last act stays until the page is left.
+    if (old.isEqualNode(fresh) || (old.id === "flash" && !fresh.children.length)) return;
     if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
       old.replaceWith(fresh.cloneNode(true));
       return;

@@ -7,7 +7,7 @@
 
 #[path = "pages/html.rs"]
 mod html;
-#[path = "pages/samples.rs"]
+#[path = "pages/samples/mod.rs"]
 mod samples;
 
 use countermand::web::assets::{asset, asset_url};

@@ -413,7 +413,7 @@ mod tests {
             deadline: Some(point(30, 0)),
         };
         assert_eq!(curve.top(), Count(16_000));
-        assert_eq!(curve.line(), "M0.0 46.1L1000.0 185.0");
+        assert_eq!(curve.line(), "M0.0 46.1L1000.0 184.9");
         assert_eq!(curve.deadline_x().as_deref(), Some("500.0"));
         let none = Curve {
             what: "devices".into(),
