@@ -133,7 +133,6 @@ pub fn samples() -> Vec<Sample> {
 }
 
 /// Pages whose every free text tries to be more than text.
-
 pub fn hostile() -> Vec<Sample> {
     let bad = || "<script>alert(1)</script>\"><img src=x>".to_owned();
     let mut order = order_enforcing();
