@@ -1,5 +1,11 @@
 //! Countermand's server: everything that touches the world around `countermand_core`.
 
+pub mod app;
+pub mod clock;
+pub mod config;
 pub mod gate;
+pub mod import;
+pub mod live;
 pub mod outbox;
 pub mod store;
+pub mod web;

@@ -1,0 +1,35 @@
+//! The notices of one order: how far they are, and who could not be told.
+
+use askama::Template;
+
+use super::{Bar, Pager, Shell, When};
+
+#[derive(Debug, Clone, Template)]
+#[template(path = "notices.html")]
+pub struct Notices {
+    pub shell: Shell,
+    pub id: String,
+    pub title: String,
+    pub kinds: Vec<KindRow>,
+    /// Who has to be reached by another way: rejected, unknown, or never accepted.
+    pub untold: Vec<Untold>,
+    pub pager: Pager,
+}
+
+#[derive(Debug, Clone)]
+pub struct KindRow {
+    /// order, reminder, blocked, correction
+    pub name: String,
+    pub bar: Bar,
+}
+
+#[derive(Debug, Clone)]
+pub struct Untold {
+    pub person: String,
+    pub kind: String,
+    /// `rejected`, `unknown`
+    pub state: String,
+    pub when: When,
+    /// What the mail server said.
+    pub words: String,
+}

@@ -1,0 +1,93 @@
+//! One order: where it stands, whom it touches, and what can be done about it.
+
+use askama::Template;
+
+use super::{Act, Bar, Count, Curve, Pill, Shell, Step, When};
+
+#[derive(Debug, Clone, Template)]
+#[template(path = "order.html")]
+pub struct Order {
+    pub shell: Shell,
+    pub id: String,
+    pub revision: u32,
+    pub title: String,
+    pub reason: String,
+    pub state: Pill,
+    /// `published 12:02 by Ana Ruiz, approved by Ben Okafor`
+    pub by_line: String,
+    /// The order itself only counts, whatever the installation does.
+    pub only_counts: bool,
+    /// The operator's, by [`super::fitting`].
+    pub acts: Vec<Act>,
+    /// It has a statement from publication on.
+    pub published: bool,
+    /// What asks for attention: notices held by themselves, people who could not be told.
+    pub warnings: Vec<String>,
+    pub timeline: Vec<Step>,
+    pub figures: Vec<Figure>,
+    pub notices: Bar,
+    /// Absent until it is retracted.
+    pub corrections: Option<Bar>,
+    pub curve: Option<Curve>,
+    /// `last hour`
+    pub refused_when: String,
+    pub refused: Vec<RefusedAt>,
+    /// `All four doors have the present view (0.2 s old).`
+    pub doors_view: String,
+    pub rule: Rule,
+    pub exports: Vec<ExportRow>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// Stable, for the live update: `with-app`, `unseen`, `refused`.
+    pub id: &'static str,
+    pub name: String,
+    pub number: Count,
+    pub words: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct RefusedAt {
+    /// `ActiveSync · nginx`
+    pub door: String,
+    pub refused: Count,
+    /// `0.4 ms`
+    pub p99: String,
+}
+
+/// The rule as sentences, and the package ids that the approval bound it to.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub sentences: Vec<String>,
+    pub pinned: Vec<Pinned>,
+    /// `catalogue of 9 July 2020`
+    pub catalogue: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    pub app: String,
+    pub platform: String,
+    pub package_id: String,
+    /// A, B or C.
+    pub confidence: String,
+}
+
+impl Rule {
+    pub fn count(&self) -> Count {
+        Count(self.pinned.len() as u64)
+    }
+}
+
+/// A list that was given to a system which holds state of its own.
+#[derive(Debug, Clone)]
+pub struct ExportRow {
+    pub target: String,
+    pub taken: When,
+    pub by: String,
+    /// Its undo has not been taken though the order no longer holds.
+    pub outstanding: bool,
+    /// The command that makes the undo.
+    pub undo: String,
+}

@@ -1,0 +1,443 @@
+//! Pieces that several pages share. Each escapes what it is given.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::format::{Count, When};
+
+/// What a colour stands for. Never the only sign: words stand beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Allow,
+    Warn,
+    Deny,
+    Quiet,
+}
+
+impl Tone {
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+            Self::Quiet => "quiet",
+        }
+    }
+}
+
+/// The state of something in a few words.
+#[derive(Debug, Clone, Template)]
+#[template(
+    source = r#"<span class="pill {{ tone.class() }}{% if live %} live{% endif %}">{{ text }}</span>"#,
+    ext = "html"
+)]
+pub struct Pill {
+    pub tone: Tone,
+    pub text: String,
+    /// It is going on now: the dot beats, where the reader's system allows motion.
+    pub live: bool,
+}
+
+impl HtmlSafe for Pill {}
+
+impl Pill {
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            tone,
+            text: text.into(),
+            live: false,
+        }
+    }
+
+    pub fn live(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            live: true,
+            ..Self::new(tone, text)
+        }
+    }
+}
+
+/// HTML that this program made itself from Markdown, with raw HTML switched off. The one
+/// way past escaping: nothing that came from outside may be wrapped in it as it came.
+#[derive(Debug, Clone)]
+pub struct SafeHtml(pub String);
+
+impl std::fmt::Display for SafeHtml {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl HtmlSafe for SafeHtml {}
+
+/// One event in the life of an order, on its time line.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub name: String,
+    pub when: Option<When>,
+    /// `by Ana Ruiz`, `to 11,204 people`
+    pub words: String,
+    pub state: StepState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepState {
+    Done,
+    /// Where the order stands; the tone says whether that refuses anyone.
+    Now(Tone),
+    Ahead,
+}
+
+impl StepState {
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now(Tone::Deny) => "now deny",
+            Self::Now(Tone::Warn) => "now warn",
+            Self::Now(Tone::Allow) => "now allow",
+            Self::Now(_) => "now",
+            Self::Ahead => "ahead",
+        }
+    }
+
+    pub fn spoken(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now(_) => "now",
+            Self::Ahead => "still to come",
+        }
+    }
+}
+
+/// The receipts of one kind of notice, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipts {
+    pub planned: u64,
+    pub claimed: u64,
+    pub in_flight: u64,
+    pub accepted: u64,
+    pub rejected: u64,
+    pub unknown: u64,
+    pub cancelled: u64,
+}
+
+/// A bar of parts, drawn by the server: SVG attributes, so no style reaches the page.
+#[derive(Debug, Clone, Template)]
+#[template(path = "parts/bar.html")]
+pub struct Bar {
+    pub parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub name: &'static str,
+    pub count: Count,
+    pub class: &'static str,
+    /// In thousandths of the bar.
+    pub x: u64,
+    pub width: u64,
+}
+
+impl HtmlSafe for Bar {}
+
+const ACCEPTED: &str = "accepted";
+const BAR: u64 = 1000;
+/// So wide is the least part that is there at all: four rejected of eleven thousand must show.
+const LEAST: u64 = 8;
+
+impl Bar {
+    pub fn new(parts: &[(&'static str, &'static str, u64)]) -> Self {
+        let total: u64 = parts.iter().map(|(_, _, count)| count).sum();
+        let shown = parts.iter().filter(|(_, _, count)| *count > 0).count() as u64;
+        // What is left after every visible part has its least width is shared by count.
+        let rest = BAR.saturating_sub(shown * LEAST);
+        let mut x = 0;
+        let parts = parts
+            .iter()
+            .map(|&(name, class, count)| {
+                let width = if count == 0 {
+                    0
+                } else {
+                    // `total` is at least `count`, and so not zero here.
+                    LEAST + (u128::from(count) * u128::from(rest) / u128::from(total)) as u64
+                };
+                let part = Part {
+                    name,
+                    class,
+                    count: Count(count),
+                    x,
+                    width,
+                };
+                x += width;
+                part
+            })
+            .collect();
+        Self { parts }
+    }
+
+    pub fn of_receipts(r: &Receipts) -> Self {
+        Self::new(&[
+            (ACCEPTED, "allow", r.accepted),
+            ("in flight", "accent", r.in_flight),
+            ("claimed", "accent-soft", r.claimed),
+            ("unknown", "warn", r.unknown),
+            ("rejected", "deny", r.rejected),
+            ("cancelled", "soft", r.cancelled),
+            ("planned", "line", r.planned),
+        ])
+    }
+
+    pub fn total(&self) -> Count {
+        Count(self.parts.iter().map(|part| part.count.0).sum())
+    }
+
+    pub fn present(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| !part.count.is_zero())
+    }
+
+    /// `10,982 of 11,212 accepted`
+    pub fn accepted(&self) -> String {
+        let accepted = self
+            .present()
+            .find(|part| part.name == ACCEPTED)
+            .map_or(Count(0), |part| part.count);
+        format!("{accepted} of {} accepted", self.total())
+    }
+
+    /// `10,982 accepted, 31 rejected`, for who cannot see the bar.
+    pub fn spoken(&self) -> String {
+        let parts: Vec<String> = self
+            .present()
+            .map(|part| format!("{} {}", part.count, part.name))
+            .collect();
+        if parts.is_empty() {
+            "none".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    }
+}
+
+/// A number over time, as an SVG path and as a table.
+#[derive(Debug, Clone, Template)]
+#[template(path = "parts/curve.html")]
+pub struct Curve {
+    /// `devices with the app`
+    pub what: String,
+    /// In order of time.
+    pub points: Vec<CurvePoint>,
+    pub deadline: Option<CurvePoint>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CurvePoint {
+    /// Any clock will do, so long as it is the same for all points.
+    pub seconds: i64,
+    pub when: When,
+    pub value: Count,
+}
+
+impl HtmlSafe for Curve {}
+
+const WIDE: f64 = 1000.0;
+const HIGH: f64 = 200.0;
+
+impl Curve {
+    /// The top of the scale: the next round number with a half that is round too.
+    pub fn top(&self) -> Count {
+        let most = self
+            .points
+            .iter()
+            .map(|point| point.value.0)
+            .max()
+            .unwrap_or(0)
+            .max(2);
+        let mut unit = 1u64;
+        while unit.saturating_mul(100) < most {
+            unit = unit.saturating_mul(10);
+        }
+        let round = [2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100];
+        let top = round
+            .into_iter()
+            .map(|step: u64| unit.saturating_mul(step))
+            .find(|top| *top >= most);
+        Count(top.unwrap_or(most))
+    }
+
+    pub fn middle(&self) -> Option<Count> {
+        let top = self.top().0;
+        top.is_multiple_of(2).then_some(Count(top / 2))
+    }
+
+    fn ends(&self) -> (i64, i64) {
+        let seconds = || {
+            self.points
+                .iter()
+                .chain(&self.deadline)
+                .map(|point| point.seconds)
+        };
+        (seconds().min().unwrap_or(0), seconds().max().unwrap_or(0))
+    }
+
+    fn x(&self, seconds: i64) -> f64 {
+        let (from, to) = self.ends();
+        if to == from {
+            0.0
+        } else {
+            (seconds - from) as f64 / (to - from) as f64 * WIDE
+        }
+    }
+
+    fn y(&self, value: Count) -> f64 {
+        HIGH - value.0 as f64 / self.top().0 as f64 * HIGH
+    }
+
+    pub fn line(&self) -> String {
+        let mut path = String::new();
+        for point in &self.points {
+            let to = if path.is_empty() { 'M' } else { 'L' };
+            path.push_str(&format!(
+                "{to}{:.1} {:.1}",
+                self.x(point.seconds),
+                self.y(point.value)
+            ));
+        }
+        path
+    }
+
+    pub fn area(&self) -> String {
+        match (self.points.first(), self.points.last()) {
+            (Some(first), Some(last)) => format!(
+                "{}L{:.1} {HIGH}L{:.1} {HIGH}Z",
+                self.line(),
+                self.x(last.seconds),
+                self.x(first.seconds)
+            ),
+            _ => String::new(),
+        }
+    }
+
+    pub fn deadline_x(&self) -> Option<String> {
+        self.deadline
+            .as_ref()
+            .map(|point| format!("{:.1}", self.x(point.seconds)))
+    }
+
+    pub fn first(&self) -> Option<&CurvePoint> {
+        self.points.first()
+    }
+
+    pub fn last(&self) -> Option<&CurvePoint> {
+        self.points.last()
+    }
+
+    /// What stands under the right end: the later of last point and deadline.
+    pub fn end(&self) -> Option<&CurvePoint> {
+        self.points
+            .iter()
+            .chain(&self.deadline)
+            .max_by_key(|point| point.seconds)
+    }
+}
+
+/// Where one is in a long list.
+#[derive(Debug, Clone, Template)]
+#[template(path = "parts/pager.html")]
+pub struct Pager {
+    /// `1–50 of 11,204`
+    pub words: String,
+    pub newer: Option<String>,
+    pub older: Option<String>,
+}
+
+impl HtmlSafe for Pager {}
+
+impl Pager {
+    /// The page `page` (from 1) of a list of `total`, `size` a page, newest first, under
+    /// `path`, which may already carry a query.
+    pub fn new(path: &str, page: u64, size: u64, total: u64) -> Self {
+        let page = page.max(1);
+        let before = (page - 1).saturating_mul(size);
+        let after = before.saturating_add(size).min(total);
+        let join = if path.contains('?') { '&' } else { '?' };
+        let link = |page: u64| format!("{path}{join}page={page}");
+        Self {
+            words: if before >= total {
+                format!("none of {}", Count(total))
+            } else {
+                format!("{}–{} of {}", Count(before + 1), Count(after), Count(total))
+            },
+            newer: (page > 1).then(|| link(page - 1)),
+            older: (after < total).then(|| link(page + 1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_part_of_a_bar_shows_and_the_bar_never_overflows() {
+        let bar = Bar::of_receipts(&Receipts {
+            accepted: 10_982,
+            rejected: 1,
+            unknown: 1,
+            ..Receipts::default()
+        });
+        assert!(bar.present().all(|part| part.width >= LEAST));
+        let end = bar.parts.iter().map(|part| part.x + part.width).max();
+        assert!(end <= Some(BAR));
+        assert_eq!(bar.spoken(), "10,982 accepted, 1 unknown, 1 rejected");
+    }
+
+    #[test]
+    fn an_empty_bar_says_none() {
+        let bar = Bar::of_receipts(&Receipts::default());
+        assert_eq!(bar.spoken(), "none");
+        assert!(bar.total().is_zero());
+    }
+
+    #[test]
+    fn a_curve_stays_inside_its_frame() {
+        let point = |seconds, value| CurvePoint {
+            seconds,
+            value: Count(value),
+            when: When::new("t", "t"),
+        };
+        let curve = Curve {
+            what: "devices".into(),
+            points: vec![point(0, 12_310), point(60, 1_204)],
+            deadline: Some(point(30, 0)),
+        };
+        assert_eq!(curve.top(), Count(16_000));
+        assert_eq!(curve.line(), "M0.0 46.1L1000.0 184.9");
+        assert_eq!(curve.deadline_x().as_deref(), Some("500.0"));
+        let none = Curve {
+            what: "devices".into(),
+            points: vec![],
+            deadline: None,
+        };
+        assert_eq!((none.line(), none.area()), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_pager_links_only_to_pages_there_are() {
+        let first = Pager::new("/mailbox", 1, 50, 11_204);
+        assert_eq!(first.words, "1–50 of 11,204");
+        assert_eq!(
+            (first.newer, first.older.as_deref()),
+            (None, Some("/mailbox?page=2"))
+        );
+        let last = Pager::new("/audit?order=7Q2M", 3, 50, 120);
+        assert_eq!(last.words, "101–120 of 120");
+        assert_eq!(
+            (last.newer.as_deref(), last.older),
+            (Some("/audit?order=7Q2M&page=2"), None)
+        );
+        assert_eq!(Pager::new("/mailbox", 1, 50, 0).words, "none of 0");
+        assert_eq!(Pager::new("/mailbox", 9, 50, 10).words, "none of 10");
+    }
+}

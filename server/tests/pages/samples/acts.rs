@@ -1,0 +1,306 @@
+//! What comes before and after an act: preview, confirmation, editing, notices.
+
+use countermand::web::pages::*;
+
+use super::*;
+
+pub(super) fn facts() -> PreviewFacts {
+    PreviewFacts {
+        people: Count(11_391),
+        devices: Count(12_310),
+        in_scope: Count(24_877),
+        platforms: [
+            ("iOS", 7_402, 41),
+            ("Android", 4_690, 277),
+            ("iPadOS", 218, 0),
+        ]
+        .map(|(name, has, unseen)| PlatformRow {
+            name: name.into(),
+            has: Count(has),
+            unseen: Count(unseen),
+        })
+        .into(),
+        form_factors: [("Phone", 11_872), ("Tablet", 438)]
+            .map(|(name, count)| Tally {
+                name: name.into(),
+                count: Count(count),
+            })
+            .into(),
+        groups: [
+            ("Warehouse North", 2_118, "61 %"),
+            ("Marketing", 903, "57 %"),
+            ("Executives", 6, "21 %"),
+        ]
+        .map(|(name, people, share)| GroupRow {
+            name: name.into(),
+            people: Count(people),
+            share: share.into(),
+        })
+        .into(),
+        invisible: Count(290),
+        stale: Count(28),
+        no_report: Count(0),
+        exempt: Count(12),
+        already_denied: Count(2),
+        weak_matches: Count(7),
+        weak_enforced: false,
+        took: "0.4 ms".into(),
+        change: Some("+ 214 devices since the last change (tablet added)".into()),
+    }
+}
+
+pub(super) fn letter(correction: bool) -> Letter {
+    let (id, name, subject, text) = if correction {
+        (
+            "correction",
+            "The correction",
+            "CORRECTION: you may keep TikTok",
+            "Hello Mia,\n\nOur mail “Remove TikTok by tonight to keep mail on your phone” was wrong. You need do nothing. If you removed the app, you may install it again.\n\nWhether this still holds: https://mail.corp.example/o/7Q2M",
+        )
+    } else {
+        (
+            "notice",
+            "The notice",
+            "Remove TikTok by tonight to keep mail on your phone",
+            "Hello Mia,\n\nbecause of security risks, TikTok is no longer permitted on phones and tablets that read company mail. Please remove it from your iPhone 15 by 10 July 2020, 23:59 PDT.\n\nTikTok in a laptop's browser stays allowed.\n\nWhether this still holds: https://mail.corp.example/o/7Q2M",
+        )
+    };
+    Letter {
+        id: id.into(),
+        name: name.into(),
+        is_correction: correction,
+        from: "IT Security <it-security@corp.example>".into(),
+        to: "Mia Lind <mia@corp.example> (a sample)".into(),
+        subject: subject.into(),
+        text: text.into(),
+    }
+}
+
+pub(super) fn preview() -> Preview {
+    Preview {
+        shell: Shell { who: Who { name: "Ben Okafor".into(), roles: "approver".into() }, ..shell() },
+        id: "7Q2M".into(),
+        revision: 3,
+        title: TITLE.into(),
+        state: Pill::new(Tone::Plain, "In review"),
+        facts: facts(),
+        rule: rule(),
+        letters: vec![letter(false), letter(true)],
+        lints: vec!["The deadline is in 11 h 57 min, and for 1,840 people most of that is night. Consider a longer grace for them.".into()],
+        decision: Some(Decision { digest: "9f2c41d07be8".into(), words: String::new(), error: Some("Sending back takes a few words for the author. Say what should change.".into()) }),
+        why_not: None,
+        acts: vec![],
+    }
+}
+
+pub(super) fn effect(number: u64, words: &str, tone: Tone) -> Effect {
+    Effect {
+        number: Count(number),
+        words: words.into(),
+        tone,
+    }
+}
+
+pub(super) fn confirm(act: Act) -> Confirm {
+    let effects = match act {
+        Act::Publish => vec![
+            effect(
+                112,
+                "people get the notice at once, as the first part",
+                Tone::Plain,
+            ),
+            effect(
+                11_092,
+                "people get it 15 minutes later, unless rejections or reports stop it",
+                Tone::Plain,
+            ),
+            effect(
+                12_310,
+                "devices are refused mail after 10 Jul 2020, 23:59 PDT, if the app is still there",
+                Tone::Deny,
+            ),
+        ],
+        Act::Hold => vec![
+            effect(
+                1_204,
+                "refused devices may read mail again, with a warning",
+                Tone::Allow,
+            ),
+            effect(187, "notices wait", Tone::Warn),
+            effect(
+                2,
+                "notices are on their way and can't be stopped",
+                Tone::Plain,
+            ),
+        ],
+        Act::Extend => vec![effect(
+            1_204,
+            "devices may read mail until the new deadline",
+            Tone::Allow,
+        )],
+        _ => vec![
+            effect(
+                1_204,
+                "devices may read mail again at their next request",
+                Tone::Allow,
+            ),
+            effect(
+                187,
+                "notices not yet sent are cancelled; 2 are on their way and count as told",
+                Tone::Plain,
+            ),
+            effect(
+                10_988,
+                "people get the correction, ahead of all other mail: all who were told, or may have been",
+                Tone::Plain,
+            ),
+            effect(
+                1,
+                "statement changes to “Retracted”, with the time and your words",
+                Tone::Plain,
+            ),
+        ],
+    };
+    Confirm {
+        shell: shell(),
+        act,
+        id: "7Q2M".into(),
+        title: TITLE.into(),
+        effects,
+        notes: if act == Act::Retract {
+            vec![
+                "Two devices stay refused: another order, “Old Android versions”, names them too."
+                    .into(),
+            ]
+        } else {
+            vec![]
+        },
+        reason: if act == Act::Retract {
+            "Sent in error. There is no change to our policies.".into()
+        } else {
+            String::new()
+        },
+        to: if act == Act::Extend {
+            "2020-07-12T23:59:00[America/Los_Angeles]".into()
+        } else {
+            String::new()
+        },
+        digest: if act == Act::Publish {
+            "9f2c41d07be8".into()
+        } else {
+            String::new()
+        },
+        error: None,
+        may_hold: true,
+    }
+}
+
+pub(super) fn done() -> Done {
+    Done {
+        shell: shell(),
+        id: "7Q2M".into(),
+        title: TITLE.into(),
+        state: Pill::new(Tone::Warn, "Retracted at 16:54 PDT, 10 Jul 2020"),
+        heading: "The order no longer holds".into(),
+        effects: vec![
+            effect(1_204, "devices may read mail again", Tone::Allow),
+            effect(185, "notices were cancelled", Tone::Plain),
+            effect(
+                2,
+                "notices were on their way and count as told",
+                Tone::Plain,
+            ),
+            effect(
+                10_988,
+                "corrections are on their way, ahead of all other mail",
+                Tone::Plain,
+            ),
+        ],
+        notes: vec![
+            "Two devices stay refused: another order, “Old Android versions”, names them too."
+                .into(),
+        ],
+        exports_outstanding: exports(true),
+    }
+}
+
+pub(super) const FILE: &str = "title  = \"Remove TikTok from phones that read company mail\"\nreason = \"Security risks\"\n\n[forbid]\napps = [\"tiktok\"]\non   = [\"phone\", \"tablet\"]\n\n[allow]\nweb_on = [\"laptop\"]\n\n[audience]\ngroups        = [\"all-staff\"]\nexcept_groups = [\"brand-social\"]\n\n[deadline]\ncomply_by = \"2020-07-10T23:59:00[America/Los_Angeles]\"\n";
+
+pub(super) fn edit_new() -> Edit {
+    Edit {
+        shell: shell(),
+        id: None,
+        title: None,
+        text: FILE.into(),
+        problems: vec![],
+        lints: vec![Problem { line: Some(16), source: None, what: "The deadline is in 11 h 57 min.".into(), mend: "1,840 people are in zones where it is night for most of that time. Consider a longer grace for them.".into() }],
+        facts: Some(facts()),
+    }
+}
+
+pub(super) fn edit_problems() -> Edit {
+    Edit {
+        id: Some("7Q2M".into()),
+        title: Some(TITLE.into()),
+        text: FILE.replace("apps", "app"),
+        problems: vec![
+            Problem {
+                line: Some(5),
+                source: Some("app = [\"tiktok\"]".into()),
+                what: "There is no key “app” in [forbid].".into(),
+                mend: "Did you mean “apps”?".into(),
+            },
+            Problem {
+                line: None,
+                source: None,
+                what: "There is no [correction].".into(),
+                mend: "Write subject and body of the mail that takes this order back.".into(),
+            },
+        ],
+        lints: vec![],
+        facts: None,
+        ..edit_new()
+    }
+}
+
+pub(super) fn notices() -> Notices {
+    Notices {
+        shell: shell(),
+        id: "7Q2M".into(),
+        title: TITLE.into(),
+        kinds: vec![
+            KindRow {
+                name: "Order".into(),
+                bar: Bar::of_receipts(&published()),
+            },
+            KindRow {
+                name: "Reminder".into(),
+                bar: Bar::of_receipts(&Receipts {
+                    planned: 1_204,
+                    ..Receipts::default()
+                }),
+            },
+            KindRow {
+                name: "Correction".into(),
+                bar: Bar::of_receipts(&Receipts::default()),
+            },
+        ],
+        untold: vec![
+            Untold {
+                person: "Noor Haddad <noor@corp.example>".into(),
+                kind: "order".into(),
+                state: "rejected".into(),
+                when: at("12:31"),
+                words: "550 5.1.1 no such mailbox".into(),
+            },
+            Untold {
+                person: "Jo Berg <jo@corp.example>".into(),
+                kind: "order".into(),
+                state: "unknown".into(),
+                when: at("12:33"),
+                words: "No answer after the final dot within 60 s".into(),
+            },
+        ],
+        pager: Pager::new("/orders/7Q2M/notices", 1, 50, 35),
+    }
+}

@@ -1,0 +1,272 @@
+//! The mailbox, the doors, the record, and the pages for everybody.
+
+use countermand::web::pages::*;
+
+use super::*;
+
+pub(super) fn sign_in(error: Option<&str>) -> SignIn {
+    SignIn {
+        csrf: CSRF.into(),
+        email: "rita@corp.example".into(),
+        next: Some("/orders/7Q2M".into()),
+        error: error.map(str::to_owned),
+    }
+}
+
+pub(super) fn set_up() -> SetUp {
+    SetUp {
+        csrf: CSRF.into(),
+        token: "one-time".into(),
+        email: "ana@corp.example".into(),
+        least_length: 12,
+        error: Some("The two passwords differ. Type the same one twice.".into()),
+    }
+}
+
+pub(super) fn error(status: u16, what: &str, mend: &str) -> ErrorPage {
+    ErrorPage {
+        status,
+        what: what.into(),
+        mend: mend.into(),
+        reference: "E-3KD8-9P".into(),
+    }
+}
+
+pub(super) fn mailbox() -> Mailbox {
+    let row = |id: &str, clock: &str, to: &str, subject: &str, tone, kind: &str| MailRow {
+        id: id.into(),
+        when: at(clock),
+        to: to.into(),
+        subject: subject.into(),
+        kind: Pill::new(tone, kind),
+    };
+    Mailbox {
+        shell: shell(),
+        rows: vec![
+            row(
+                "m3",
+                "16:54",
+                "mia@corp.example",
+                "CORRECTION: you may keep TikTok",
+                Tone::Allow,
+                "Correction",
+            ),
+            row(
+                "m2",
+                "16:30",
+                "sam@corp.example",
+                "Your phone can't read mail just now",
+                Tone::Deny,
+                "Blocked",
+            ),
+            row(
+                "m1",
+                "12:17",
+                "mia@corp.example",
+                "Remove TikTok by tonight to keep mail on your phone",
+                Tone::Plain,
+                "Order",
+            ),
+        ],
+        pager: Pager::new("/mailbox", 2, 50, 11_204),
+        search: String::new(),
+    }
+}
+
+pub(super) fn mail() -> Mail {
+    let letter = letter(true);
+    Mail {
+        shell: shell(),
+        subject: letter.subject.clone(),
+        kind: Pill::new(Tone::Allow, "Correction"),
+        when: when("16:54", "16:54"),
+        headers: [
+            ("From", letter.from.as_str()),
+            ("To", "Mia Lind <mia@corp.example>"),
+            ("Subject", letter.subject.as_str()),
+            (
+                "Message-ID",
+                "<7q2m.correction.01923f0a4c6b7d8e9f00112233445566@corp.example>",
+            ),
+            (
+                "In-Reply-To",
+                "<7q2m.order.01923f0a4c6b7d8e9f00112233445566@corp.example>",
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+        text: letter.text,
+        has_html: true,
+        order: Some("7Q2M".into()),
+    }
+}
+
+pub(super) fn doors(shell: Shell) -> Doors {
+    let gate = |name: &str, asked, let_in, warned, refused, p99: &str, age: &str, state| GateRow {
+        name: name.into(),
+        asked: Count(asked),
+        let_in: Count(let_in),
+        warned: Count(warned),
+        refused: Count(refused),
+        p99: p99.into(),
+        view_age: age.into(),
+        state,
+    };
+    Doors {
+        shell,
+        gates: vec![
+            gate(
+                "ActiveSync · nginx",
+                182_377,
+                176_402,
+                3_064,
+                2_911,
+                "0.4 ms",
+                "0.2 s",
+                Pill::new(Tone::Allow, "Up to date"),
+            ),
+            gate(
+                "IMAP · Dovecot",
+                41_022,
+                40_511,
+                109,
+                402,
+                "0.6 ms",
+                "0.2 s",
+                Pill::new(Tone::Allow, "Up to date"),
+            ),
+            gate(
+                "Submission · Postfix",
+                8_120,
+                8_063,
+                0,
+                57,
+                "0.5 ms",
+                "14 min",
+                Pill::new(Tone::Deny, "Old view"),
+            ),
+        ],
+        counted: "since the start at 08:00 PDT".into(),
+        may_open: true,
+        may_set_mode: true,
+        reason: String::new(),
+        error: None,
+    }
+}
+
+pub(super) fn audit(first_bad: Option<Count>) -> Audit {
+    let row = |number, clock: &str, actor: &str, by_shell, what: &str, order: bool| AuditRow {
+        number: Count(number),
+        when: at(clock),
+        actor: actor.into(),
+        by_shell,
+        what: what.into(),
+        order: order.then(|| ("7Q2M".into(), TITLE.into())),
+    };
+    Audit {
+        shell: shell(),
+        verified: Verified {
+            entries: Count(1_019),
+            head: "9f2c41d07be85a11".into(),
+            first_bad,
+            when: at("17:00"),
+        },
+        order: None,
+        rows: vec![
+            row(
+                1_019,
+                "16:54",
+                "rita@corp.example",
+                false,
+                "Retracted: “Sent in error. There is no change to our policies.”",
+                true,
+            ),
+            row(1_018, "16:50", "rita@corp.example", true, "Held", true),
+            row(1_017, "12:02", "ana@corp.example", false, "Published", true),
+            row(
+                1_016,
+                "09:00",
+                "local:mdm",
+                true,
+                "Imported 25,412 devices",
+                false,
+            ),
+        ],
+        pager: Pager::new("/audit", 1, 50, 1_019),
+    }
+}
+
+pub(super) fn statement(state: StatementState, as_of: Option<When>) -> Statement {
+    let (note, first) = match state {
+        StatementState::InForce => (
+            "Phones and tablets that read company mail may not have TikTok. If you are not sure whether a copy of a mail about it is right, this page is.",
+            None,
+        ),
+        StatementState::OnHold => (
+            "No device is refused because of it until it is taken up again, and you need not do anything before then.",
+            Some(("16:50", "On hold.", "It is being looked at.")),
+        ),
+        _ => (
+            "The mail of 12:17 PDT was sent in error. There is no change to our policies. You need do nothing; if you removed the app, you may install it again. Mail was refused to no one.",
+            Some((
+                "16:54",
+                "Retracted.",
+                "Sent in error. 10,988 people were told and get a correction.",
+            )),
+        ),
+    };
+    let row = |(clock, what, words): (&str, &str, &str)| HistoryRow {
+        when: when(clock, clock),
+        what: what.into(),
+        words: words.into(),
+    };
+    Statement {
+        organisation: "Example Corp".into(),
+        id: "7Q2M".into(),
+        title: TITLE.into(),
+        state,
+        since: when("16:54", "16:54"),
+        note: note.into(),
+        history: first.into_iter().chain([("12:17", "Published", "to 11,204 people, to be followed by 23:59 PDT."), ("12:02", "First part", "published to 112 people.")]).map(row).collect(),
+        order: AsItWas {
+            subject: "Remove TikTok by tonight to keep mail on your phone".into(),
+            reason: "Security risks".into(),
+            comply_by: when("23:59", "23:59"),
+            body: SafeHtml("<p>TikTok is no longer permitted on phones and tablets that read company mail. Please remove it by tonight.</p><p>TikTok in a laptop's browser stays <strong>allowed</strong>.</p>".into()),
+        },
+        as_of,
+    }
+}
+
+pub(super) fn refused() -> Refused {
+    Refused {
+        organisation: "Example Corp".into(),
+        because: vec![RefusedFor {
+            app: "TikTok".into(),
+            device: "iPhone 15".into(),
+            seen: at("18:20"),
+            source: "the device manager".into(),
+        }],
+        fallback: None,
+        orders: vec![RefusingOrder {
+            title: TITLE.into(),
+            statement: "https://mail.corp.example/o/7Q2M".into(),
+        }],
+        own_page: "https://mail.corp.example/me".into(),
+        handset: Some(Handset::Ios),
+        still_allowed: Some("You may go on using TikTok in your laptop's browser.".into()),
+        reference: "R-7Q2M-4F".into(),
+        helpdesk: Some("the helpdesk at extension 4400".into()),
+    }
+}
+
+pub(super) fn refused_by(fallback: Fallback) -> Refused {
+    Refused {
+        because: vec![],
+        fallback: Some(fallback),
+        handset: None,
+        still_allowed: None,
+        helpdesk: None,
+        ..refused()
+    }
+}
