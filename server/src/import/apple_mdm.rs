@@ -219,10 +219,6 @@ mod tests {
     }
 
     fn apps(report: &IncomingReport) -> Vec<(&str, &str, &str)> {
-        let parts = |a: &'_ IncomingApp| -> [String; 3] {
-            [a.package_id.clone(), a.name.clone(), a.version.clone()]
-        };
-        let _ = parts;
         report
             .apps
             .iter()

@@ -40,8 +40,7 @@ pub(super) fn reports(
     bytes: &[u8],
     arrival: Timestamp,
 ) -> Result<Imported<IncomingReport>, ImportError> {
-    let imported = table::read(bytes, COLUMNS, |row| report(row, arrival))?;
-    Ok(imported)
+    table::read(bytes, COLUMNS, |row| report(row, arrival))
 }
 
 fn report(row: &Row<'_>, arrival: Timestamp) -> Result<IncomingReport, String> {

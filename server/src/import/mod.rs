@@ -275,6 +275,50 @@ mod tests {
         }
     }
 
+    /// Public captures, where the place to develop has them.
+    #[test]
+    fn public_samples_are_read() {
+        let root = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../shared/reference/samples"
+        );
+        let read = |name: &str| std::fs::read(format!("{root}/{name}"));
+        let (Ok(apple), Ok(android)) = (
+            read("apple_InstalledApplicationList_all.plist"),
+            read("amapi_device_applicationReports.json"),
+        ) else {
+            println!("skipped: no samples at {root}");
+            return;
+        };
+        for (bytes, format, apps) in [(apple, Format::AppleMdm, 1), (android, Format::Amapi, 4)] {
+            assert_eq!(detect(&bytes), Ok(format));
+            let got = reports(format, &bytes, arrival()).unwrap();
+            assert!(got.rejects.is_empty() && got.good[0].complete);
+            assert_eq!(got.good[0].apps.len(), apps);
+        }
+    }
+
+    /// One sound file of each format.
+    fn sound_files() -> Vec<Vec<u8>> {
+        let answer = "<plist><dict><key>Status</key><string>Acknowledged</string><key>UDID</key><string>U</string>\
+            <key>InstalledApplicationList</key><array><dict><key>Identifier</key><string>com.x</string></dict></array></dict></plist>";
+        let tree: plist::Value = plist::from_bytes(answer.as_bytes()).unwrap();
+        let mut binary = Vec::new();
+        tree.to_writer_binary(&mut binary).unwrap();
+        let device = r#"{"name":"enterprises/e/devices/d","managementMode":"DEVICE_OWNER","applicationReports":[{"packageName":"com.x"}]}"#;
+        let table =
+            "device,platform,form_factor,seen_at,apps\n17,ios,phone,2020-07-10T12:00:00Z,com.x@1\n";
+        vec![answer.into(), binary, device.into(), table.into()]
+    }
+
+    #[test]
+    fn a_sound_file_of_each_format_is_detected_and_read() {
+        for bytes in sound_files() {
+            let got = reports(detect(&bytes).unwrap(), &bytes, arrival()).unwrap();
+            assert_eq!(got.good[0].apps[0].package_id, "com.x");
+        }
+    }
+
     #[test]
     fn notes_are_counted_and_bounded() {
         let mut notes = Notes::default();
@@ -323,6 +367,19 @@ mod tests {
             let mut all = start.as_bytes().to_vec();
             all.extend(bytes);
             all_parsers(&all);
+        }
+
+        #[test]
+        fn a_sound_file_with_some_bytes_changed_never_panics(
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            for mut bytes in sound_files() {
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                all_parsers(&bytes);
+            }
         }
 
         #[test]

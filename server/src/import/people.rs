@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_list_without_addresses_is_an_error() {
-        let error = people(b"emial,name\n").unwrap_err().to_string();
+        let error = people(b"e-mail,name\n").unwrap_err().to_string();
         assert!(
-            error.contains("no column email") && error.contains("emial"),
+            error.contains("no column email") && error.contains("«e-mail» meant"),
             "{error}"
         );
     }

@@ -9,8 +9,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::ImportError;
 use super::text::{decode, shown};
-use super::{ImportError, MAX_APPS};
 
 /// Hundreds of times the list of a full phone.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -66,7 +66,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Node, ImportError> {
     };
     if bytes.len() > MAX_BYTES {
         return Err(fail(format!(
-            "it has {} bytes where {MAX_BYTES} is the most (a phone with {MAX_APPS} apps is none)",
+            "it has {} bytes where {MAX_BYTES} is the most",
             bytes.len()
         )));
     }
