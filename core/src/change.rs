@@ -177,7 +177,10 @@ impl Change {
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }
             Change::Retract { order, .. } => {
-                let reason = order.retraction().map(|r| r.reason.as_str()).unwrap_or_default();
+                let reason = order
+                    .retraction()
+                    .map(|r| r.reason.as_str())
+                    .unwrap_or_default();
                 let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
                 say("order.retract".into(), Some(order.id), details)
             }

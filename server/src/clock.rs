@@ -89,7 +89,10 @@ impl Ids for RandomIds {
         Uuid::now_v7()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where chance enters")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where chance enters"
+    )]
     fn secret(&self) -> String {
         countermand_core::hex::encode(&rand::random::<[u8; 32]>())
     }

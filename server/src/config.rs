@@ -8,7 +8,7 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::GatePolicy;
 use serde::{Deserialize, Serialize};
 
-use crate::outbox::SmtpConfig;
+use crate::outbox::smtp::SmtpConfig;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,7 +48,9 @@ pub struct DatabaseConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        DatabaseConfig { url: "sqlite:countermand.db".to_owned() }
+        DatabaseConfig {
+            url: "sqlite:countermand.db".to_owned(),
+        }
     }
 }
 
@@ -94,7 +96,10 @@ pub struct GateConfig {
 
 impl std::fmt::Debug for GateConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GateConfig").field("secret", &"…").field("policy", &self.policy()).finish_non_exhaustive()
+        f.debug_struct("GateConfig")
+            .field("secret", &"…")
+            .field("policy", &self.policy())
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,31 +154,52 @@ impl Config {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && file.is_none() => String::new(),
-            Err(e) => return Err(ConfigError { place, what: format!("it can't be read: {e}") }),
+            Err(e) => {
+                return Err(ConfigError {
+                    place,
+                    what: format!("it can't be read: {e}"),
+                });
+            }
         };
-        let mut table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| ConfigError { place: place.clone(), what: e.to_string() })?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError {
+            place: place.clone(),
+            what: e.to_string(),
+        })?;
         for (name, value) in environment {
             if let Some(key) = name.strip_prefix("COUNTERMAND_")
                 && let Some((section, key)) = key.to_lowercase().rsplit_once("__")
             {
-                overlay(&mut table, section, key, &value)
-                    .map_err(|what| ConfigError { place: format!("the environment variable {name}"), what })?;
+                overlay(&mut table, section, key, &value).map_err(|what| ConfigError {
+                    place: format!("the environment variable {name}"),
+                    what,
+                })?;
             } else if name == "COUNTERMAND_MODE" {
                 table.insert("mode".to_owned(), value.into());
             }
         }
-        let config = Config::deserialize(table).map_err(|e| ConfigError { place: place.clone(), what: explain(e.message()) })?;
+        let config = Config::deserialize(table).map_err(|e| ConfigError {
+            place: place.clone(),
+            what: explain(e.message()),
+        })?;
         config.check().map_err(|what| ConfigError { place, what })?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), String> {
-        self.notices.smtp.check().map_err(|e| format!("[notices.smtp] {e}"))?;
-        crate::outbox::bare_address(&self.notices.from)
-            .map_err(|e| format!("[notices] from: {e}; write it like IT Security <it-security@example.test>"))?;
-        if !self.server.public_url.starts_with("http://") && !self.server.public_url.starts_with("https://") {
-            return Err(format!("[server] public_url «{}» must begin with http:// or https://", self.server.public_url));
+        self.notices
+            .smtp
+            .check()
+            .map_err(|e| format!("[notices.smtp] {e}"))?;
+        crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
+            format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
+        })?;
+        if !self.server.public_url.starts_with("http://")
+            && !self.server.public_url.starts_with("https://")
+        {
+            return Err(format!(
+                "[server] public_url «{}» must begin with http:// or https://",
+                self.server.public_url
+            ));
         }
         Ok(())
     }
@@ -193,12 +219,21 @@ impl Config {
 fn overlay(table: &mut toml::Table, sections: &str, key: &str, value: &str) -> Result<(), String> {
     let mut at = table;
     for section in sections.split("__") {
-        let next = at.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = next.as_table_mut().ok_or_else(|| format!("«{section}» is no section"))?;
+        let next = at
+            .entry(section.to_owned())
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = next
+            .as_table_mut()
+            .ok_or_else(|| format!("«{section}» is no section"))?;
     }
-    let read: Option<toml::Value> =
-        format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-    at.insert(key.to_owned(), read.unwrap_or_else(|| toml::Value::String(value.to_owned())));
+    let read: Option<toml::Value> = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"));
+    at.insert(
+        key.to_owned(),
+        read.unwrap_or_else(|| toml::Value::String(value.to_owned())),
+    );
     Ok(())
 }
 
@@ -209,7 +244,9 @@ fn explain(message: &str) -> String {
     {
         return match nearest_of(given, quoted) {
             Some(right) => format!("there is no key «{given}»; did you mean «{right}»?"),
-            None => format!("there is no key «{given}»; `countermand init` writes a file with every key"),
+            None => format!(
+                "there is no key «{given}»; `countermand init` writes a file with every key"
+            ),
         };
     }
     message.lines().next().unwrap_or("not readable").to_owned()

@@ -9,6 +9,9 @@ mod audience;
 mod judge;
 mod preview;
 
+pub use audience::Standing;
+pub use preview::UnknownGroups;
+
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;

@@ -25,9 +25,11 @@ impl Store {
                 packages = devices::import(self, &mut write, reports, commit.at).await?
             }
             Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
-            Change::Retract { order, was, planned } => {
-                orders::retract(&mut write, order, *was, planned).await?
-            }
+            Change::Retract {
+                order,
+                was,
+                planned,
+            } => orders::retract(&mut write, order, *was, planned).await?,
             Change::Exemption { exemption, .. } => {
                 orders::save_exemption(&mut write, exemption).await?
             }

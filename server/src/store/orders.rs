@@ -78,12 +78,18 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
 
 /// Writes a retraction: counts what it stops and what it must correct, and cancels every claim, in
 /// the one transaction after which nothing of the order is begun (invariant 22).
-pub(super) async fn retract(write: &mut Write, order: &Order, was: i64, planned: &RoaringBitmap) -> Result<()> {
+pub(super) async fn retract(
+    write: &mut Write,
+    order: &Order,
+    was: i64,
+    planned: &RoaringBitmap,
+) -> Result<()> {
     let id = order.id.to_string();
-    let told: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = 'order'")
-        .bind(&id)
-        .fetch_all(write.db())
-        .await?;
+    let told: Vec<i64> =
+        sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = 'order'")
+            .bind(&id)
+            .fetch_all(write.db())
+            .await?;
     let told: RoaringBitmap = told.into_iter().map(|p| p as u32).collect();
     let (notices, _) = receipts::counts(write.db(), order.id).await?;
     let version = write.version;
@@ -108,7 +114,11 @@ pub(super) async fn retract(write: &mut Write, order: &Order, was: i64, planned:
     if let State::Retracted { retraction, .. } = &mut order.state {
         retraction.answer.corrections_planned = corrections;
     }
-    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1").bind(&id).bind(to_json(&order)?).execute(write.db()).await?;
+    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
+        .bind(&id)
+        .bind(to_json(&order)?)
+        .execute(write.db())
+        .await?;
     Ok(())
 }
 

@@ -273,6 +273,15 @@ impl Store {
         to_correct(&mut *self.readers.acquire().await?, order).await
     }
 
+    /// Who would get a correction if the order were retracted now.
+    pub async fn would_correct(&self, order: OrderId) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state IN ('accepted', 'unknown', 'in_flight') UNION SELECT person FROM refused WHERE order_id = $1")
+            .bind(order.to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
     /// Every receipt of one person about one order, oldest kind first.
     pub async fn receipts_of(
         &self,

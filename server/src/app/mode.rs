@@ -1,0 +1,67 @@
+//! The mode, and the glass that a responder breaks.
+
+use countermand_core::actor::{Act, Actor};
+use countermand_core::change::Change;
+use countermand_core::fleet::fold;
+use countermand_core::index::{DoorsOpen, Mode, Settings};
+
+use super::{App, AppError, Result};
+
+impl App {
+    pub async fn set_mode(&self, actor: &Actor, mode: Mode) -> Result<Settings> {
+        self.authorise(actor, Act::SetMode).await?;
+        let action = match mode {
+            Mode::Observe => "mode.observe",
+            Mode::Enforce => "mode.enforce",
+        };
+        self.change_settings(actor, action, "", |settings| settings.mode = mode)
+            .await
+    }
+
+    /// Every verdict is allow until the doors are closed again.
+    pub async fn open_doors(&self, actor: &Actor, reason: &str) -> Result<Settings> {
+        self.authorise(actor, Act::Respond).await?;
+        if reason.trim().is_empty() {
+            return Err(AppError::Input("opening all doors needs a reason".into()));
+        }
+        let open = DoorsOpen {
+            by: fold(actor.name()),
+            at: self.now(),
+            reason: reason.trim().to_owned(),
+        };
+        self.change_settings(actor, "doors.open", reason, |settings| {
+            settings.doors_open = Some(open)
+        })
+        .await
+    }
+
+    pub async fn close_doors(&self, actor: &Actor) -> Result<Settings> {
+        self.authorise(actor, Act::Respond).await?;
+        self.change_settings(actor, "doors.close", "", |settings| {
+            settings.doors_open = None
+        })
+        .await
+    }
+
+    async fn change_settings(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        why: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<Settings> {
+        let mut settings = self.live.view().settings().clone();
+        change(&mut settings);
+        let why = why.trim().to_owned();
+        self.commit(
+            actor,
+            Change::Settings {
+                settings: settings.clone(),
+                action,
+                why,
+            },
+        )
+        .await?;
+        Ok(settings)
+    }
+}

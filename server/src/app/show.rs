@@ -1,0 +1,58 @@
+//! Looking at orders.
+
+use countermand_core::actor::{Act, Actor};
+use countermand_core::index::Standing;
+use countermand_core::notice::{Counts, Kind};
+use countermand_core::order::Order;
+
+use super::{App, Result};
+
+/// An order with how it stands now.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub order: Order,
+    pub state: &'static str,
+    pub notices: Counts,
+    pub corrections: Counts,
+    pub standing: Standing,
+}
+
+impl App {
+    pub async fn show(&self, actor: &Actor, id: &str) -> Result<Shown> {
+        self.authorise(actor, Act::Read).await?;
+        let order = self.store.order_called(id).await?.order;
+        self.shown(order).await
+    }
+
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<Order>> {
+        self.authorise(actor, Act::Read).await?;
+        Ok(self
+            .store
+            .orders()
+            .await?
+            .into_iter()
+            .map(|o| o.order)
+            .collect())
+    }
+
+    /// Without asking who asks: for what is public, and for what asked already.
+    pub(crate) async fn shown(&self, order: Order) -> Result<Shown> {
+        let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
+        notices.planned = self.planned(&order).await?;
+        if let Some(retraction) = order.retraction() {
+            notices.cancelled += retraction.answer.unclaimed;
+            let due = self.store.to_correct(order.id).await?;
+            corrections.planned =
+                (due - self.store.receipted(order.id, Kind::Correction).await?).len();
+        }
+        let at = self.now();
+        let standing = self.live.view().standing(order.id, at);
+        Ok(Shown {
+            state: order.state_name(at),
+            order,
+            notices,
+            corrections,
+            standing,
+        })
+    }
+}
