@@ -1,6 +1,6 @@
 //! The demo: 10 July 2020 at a made-up company, on Countermand's own use cases, gates and outbox.
 
-mod company;
+pub mod company;
 mod story;
 
 use std::collections::BTreeSet;
