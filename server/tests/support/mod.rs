@@ -87,4 +87,5 @@ pub fn open_to_all(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
 }
+pub mod sending;
 pub mod smtp_record;
