@@ -8,6 +8,7 @@ pub mod exempt;
 pub mod import;
 pub mod mode;
 pub mod notices;
+pub mod office;
 pub mod operators;
 pub mod publish;
 pub mod respond;

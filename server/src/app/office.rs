@@ -16,7 +16,9 @@ impl Office for App {
 
     fn standing(&self, now: Timestamp) -> Vec<OrderId> {
         let view = self.live.view();
-        let sends = |o: &&countermand_core::order::Order| matches!(o.state, State::Published(_)) && o.in_force(now).is_some();
+        let sends = |o: &&countermand_core::order::Order| {
+            matches!(o.state, State::Published(_)) && o.in_force(now).is_some()
+        };
         view.orders().filter(sends).map(|o| o.id).collect()
     }
 
@@ -25,19 +27,35 @@ impl Office for App {
     }
 
     fn retracted(&self) -> Vec<OrderId> {
-        self.live.view().orders().filter(|o| o.retraction().is_some()).map(|o| o.id).collect()
+        self.live
+            .view()
+            .orders()
+            .filter(|o| o.retraction().is_some())
+            .map(|o| o.id)
+            .collect()
     }
 
     fn write(&self, brief: &Brief<'_>) -> Result<Letter, String> {
         let (order, to_name, to_address) = {
             let view = self.live.view();
-            let order = view.order(brief.key.order).ok_or("the order is not known here")?.clone();
-            let person = view.person(brief.key.person).ok_or("the person is not known here")?;
+            let order = view
+                .order(brief.key.order)
+                .ok_or("the order is not known here")?
+                .clone();
+            let person = view
+                .person(brief.key.person)
+                .ok_or("the person is not known here")?;
             (order, person.name.clone(), person.email.clone())
         };
         let mail = self
             .letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
-        Ok(Letter { to_name, to_address, subject: mail.subject, text: mail.text, html: mail.html })
+        Ok(Letter {
+            to_name,
+            to_address,
+            subject: mail.subject,
+            text: mail.text,
+            html: mail.html,
+        })
     }
 }

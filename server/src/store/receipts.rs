@@ -98,7 +98,8 @@ impl Store {
     pub async fn bury_workers(&self, now: Timestamp) -> Result<u64> {
         let mut write = self.begin().await?;
         let dead: Vec<String> =
-            sqlx::query_scalar("SELECT name FROM worker WHERE lease_until < $1")
+            // A worker that was buried alive may claim once more before it says that it lives.
+            sqlx::query_scalar("SELECT name FROM worker WHERE lease_until < $1 UNION SELECT worker FROM receipt WHERE state IN ('claimed', 'in_flight') AND worker IS NOT NULL AND worker NOT IN (SELECT name FROM worker)")
                 .bind(micros(now))
                 .fetch_all(write.db())
                 .await?;
@@ -170,18 +171,23 @@ impl Store {
                 turned.started.push(*claim);
             }
         }
-        let mut room = turn.limit;
-        for wanted in turn.claim.iter().filter(|w| !w.people.is_empty()) {
-            if room == 0 {
-                break;
+        // Corrections ahead of all else (invariant 28); in each half, retries before what is new, so
+        // that no long batch makes them late.
+        for corrections in [true, false] {
+            let room = turn.limit.saturating_sub(turned.claimed.len());
+            if room > 0 {
+                claim_retries(&mut write, worker, now, corrections, room, &mut turned).await?;
             }
-            if may_begin(&mut write, wanted.order, wanted.kind, &mut states).await? {
-                claim_new(&mut write, worker, wanted, room, &mut turned).await?;
-                room = turn.limit.saturating_sub(turned.claimed.len());
+            let of_half = |w: &&Wanted| (w.kind == Kind::Correction) == corrections;
+            for wanted in turn.claim.iter().filter(of_half) {
+                let room = turn.limit.saturating_sub(turned.claimed.len());
+                if room > 0
+                    && !wanted.people.is_empty()
+                    && may_begin(&mut write, wanted.order, wanted.kind, &mut states).await?
+                {
+                    claim_new(&mut write, worker, wanted, room, &mut turned).await?;
+                }
             }
-        }
-        if room > 0 && turn.limit > 0 {
-            claim_retries(&mut write, worker, now, room, &mut turned).await?;
         }
         write.finish().await?;
         Ok(turned)
@@ -264,6 +270,25 @@ impl Store {
                 .fetch_all(&self.readers)
                 .await?;
         Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
+    /// The same without bare claims, which a hold or a worker's end undoes: who is in this set stays
+    /// in it.
+    pub async fn receipted_for_good(&self, order: OrderId, kind: Kind) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0)")
+            .bind(order.to_string())
+            .bind(kind.to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
+    /// When the first of the receipts that wait for a retry may be claimed.
+    pub async fn next_retry(&self) -> Result<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.state = 'claimed' AND r.worker IS NULL AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(at.map(time))
     }
 
     /// Who is to get the correction of a retracted order (invariant 23): everyone to whom any notice
@@ -524,12 +549,15 @@ async fn claim_retries(
     write: &mut Write,
     worker: &str,
     now: Timestamp,
+    corrections: bool,
     room: usize,
     turned: &mut Turned,
 ) -> Result<()> {
     let version = write.version;
-    let rows = sqlx::query("SELECT r.order_id, r.person, r.kind, r.attempt FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND ((r.kind = 'correction' AND o.state = 'retracted') OR (r.kind <> 'correction' AND o.state = 'published')) ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before LIMIT $2")
+    let rows = sqlx::query("SELECT r.order_id, r.person, r.kind, r.attempt FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND CASE WHEN r.kind = 'correction' THEN 1 ELSE 0 END = $2 AND o.state = $3 ORDER BY r.not_before LIMIT $4")
         .bind(micros(now))
+        .bind(i64::from(corrections))
+        .bind(if corrections { "retracted" } else { "published" })
         .bind(room as i64)
         .fetch_all(write.db())
         .await?;

@@ -61,6 +61,17 @@ impl Store {
         Ok(people.into_iter().map(|p| p as u32).collect())
     }
 
+    /// Whether a door refused that person because of the order.
+    pub async fn was_refused(&self, order: OrderId, person: PersonId) -> Result<bool> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1 AND person = $2")
+                .bind(order.to_string())
+                .bind(i64::from(person.0))
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(found.is_some())
+    }
+
     /// Refusals that go by that reference, newest first; nearly always one.
     pub async fn refusals_called(&self, reference: &str) -> Result<Vec<StoredRefusal>> {
         let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE reference = $1 ORDER BY last_at DESC LIMIT 20")
