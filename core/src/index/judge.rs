@@ -69,14 +69,15 @@ impl Index {
                 );
             }
         }
-        if fits.len() > 1
-            && let Some(person) = known
-        {
+        if fits.len() > 1 {
             let decision = match self.policy.ambiguous_key {
                 Ambiguous::Strictest => Decision::Allow,
                 Ambiguous::Deny => Decision::Deny,
             };
-            self.name_fallback(person, Fallback::AmbiguousKey, decision, at, &mut tally);
+            // Of every candidate: the answer may not hang on which device has the lower number.
+            for holder in fits.iter().filter_map(|d| owner(d)).chain(person) {
+                self.name_fallback(holder, Fallback::AmbiguousKey, decision, at, &mut tally);
+            }
         }
         match person {
             Some(person) if fits.is_empty() && question.keys.is_empty() => {
