@@ -93,7 +93,10 @@ impl Index {
                 );
             }
             Some(_) => {}
-            None if question.person.is_none() && !fits.is_empty() => {}
+            // A device that is nobody's tells no more of who asks than no key at all.
+            None if question.person.is_none()
+                && !fits.is_empty()
+                && fits.iter().all(|d| owner(d).is_some()) => {}
             None => self.judge_stranger(at, &mut tally),
         }
         tally.finish(known.map(|p| p.id), one)
