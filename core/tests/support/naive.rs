@@ -91,7 +91,8 @@ fn folded(text: &str) -> String {
 
 /// All the ways in which a key may be written: folded, and for ActiveSync the bytes whose hex it is.
 fn key_forms(key: &str) -> BTreeSet<String> {
-    let key = folded(key);
+    let (kind, value) = key.split_once(':').unwrap();
+    let key = format!("{}:{}", folded(kind), folded(value));
     let mut forms = BTreeSet::from([key.clone()]);
     if let Some(mut value) = key.strip_prefix("eas:").map(str::to_owned) {
         while let Some(text) = bytes_of_hex(&value) {
