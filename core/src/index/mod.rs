@@ -150,6 +150,9 @@ impl Index {
             for group in &old.groups {
                 if let Some(members) = self.groups.get_mut(group) {
                     members.remove(id.0);
+                    if members.is_empty() {
+                        self.groups.remove(group);
+                    }
                 }
             }
         }
@@ -282,7 +285,7 @@ impl Index {
         self.packages.get(&no)
     }
 
-    /// Names of all groups that have, or have had, members.
+    /// Names of all groups that have members.
     pub fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
         self.groups
             .iter()
