@@ -9,17 +9,14 @@ use countermand_core::fleet::{Device, DeviceKey, Ownership, Person};
 use countermand_core::id::{DeviceId, OrderId, PackageNo, PersonId};
 use countermand_core::index::{DoorsOpen, Fact, Index, Mode, Settings};
 use countermand_core::order::when::When;
-use countermand_core::order::{
-    Approval, Audience, Order, OrderFile, Retraction, Revision, approval_digest,
-};
-use countermand_core::verdict::Question;
+use countermand_core::order::{Approval, Audience, Order, approval_digest};
 use jiff::{SignedDuration, Timestamp};
 
-use super::history::{Act, Ask, Move, OrderPlan, Plan};
+use super::history::{Act, Move, Plan};
 use super::naive::{DeviceLife, Naive, OrderLife, Stage, plus};
+use super::text::{retraction, revision};
 use super::world::{
-    APPS, GROUPS, KEYS, SOURCES, UNKNOWN_KEYS, VERSIONS, exemption_id, length, order_id, packages,
-    pins, slot,
+    GROUPS, KEYS, SOURCES, VERSIONS, exemption_id, length, order_id, packages, slot,
 };
 
 /// A history, told in both ways.
@@ -47,11 +44,20 @@ enum Step {
 
 /// The whole history.
 pub fn build(plan: &Plan) -> Built {
-    build_without(plan, None)
+    build_part(plan, None, Timestamp::MAX)
 }
 
 /// The history in which the order `without` never was, nor anything said of it.
-pub fn build_without(plan: &Plan, without: Option<usize>) -> Built {
+pub fn build_without(plan: &Plan, without: usize) -> Built {
+    build_part(plan, Some(without), Timestamp::MAX)
+}
+
+/// The history as far as `until`: its stream is the beginning of the whole one's.
+pub fn build_until(plan: &Plan, until: Timestamp) -> Built {
+    build_part(plan, None, until)
+}
+
+fn build_part(plan: &Plan, without: Option<usize>, until: Timestamp) -> Built {
     let mut built = Built {
         naive: Naive {
             policy: plan.policy.clone(),
@@ -67,7 +73,9 @@ pub fn build_without(plan: &Plan, without: Option<usize>) -> Built {
         built.write_person(Person {
             id: PersonId(n as u32),
             email: format!("p{n}@example.test"),
-            aliases: (0..person.aliases).map(|a| format!("alias{a}.p{n}@example.test")).collect(),
+            aliases: (0..person.aliases)
+                .map(|a| format!("alias{a}.p{n}@example.test"))
+                .collect(),
             name: format!("Person {n}"),
             groups: group_names(&person.groups),
             locale: String::new(),
@@ -77,7 +85,7 @@ pub fn build_without(plan: &Plan, without: Option<usize>) -> Built {
     for n in 0..plan.devices.len() {
         built.enrol(plan, n);
     }
-    for (at, step) in steps(plan) {
+    for (at, step) in steps(plan).into_iter().filter(|(at, _)| *at <= until) {
         built.take(plan, without, at, step);
     }
     built
@@ -126,72 +134,27 @@ fn group_names(chosen: &[bool]) -> BTreeSet<String> {
     chosen.map(|(g, _)| (*g).to_owned()).collect()
 }
 
-fn key(which: usize, spelling: usize) -> DeviceKey {
+/// A key by which a test can ask for just this device, whatever else it is called.
+pub fn own_key(device: usize) -> String {
+    format!("udid:DEVICE-{device}")
+}
+
+fn key_texts(device: usize, keys: &[(usize, usize)]) -> Vec<String> {
+    let shared = keys.iter().map(|(k, s)| KEYS[*k][*s].to_owned());
+    shared.chain([own_key(device)]).collect()
+}
+
+pub fn key(which: usize, spelling: usize) -> DeviceKey {
     KEYS[which][spelling].parse().unwrap()
 }
 
-/// An order file as its author would write it.
-pub fn order_text(n: usize, plan: &OrderPlan, version: u32) -> String {
-    let (rule, deadline) = (&plan.rule, &plan.deadline);
-    let names = |all: &[&str], chosen: &[usize]| -> Vec<String> {
-        chosen.iter().map(|c| all[*c].to_owned()).collect()
-    };
-    let comply_by = slot(deadline.comply_by);
-    let expires = deadline.expires.map_or(String::new(), |after| {
-        format!("expires = \"{}\"\n", slot(deadline.comply_by + after))
-    });
-    let versions = rule.versions.map_or(String::new(), |range| {
-        format!("versions = {{ tiktok = \"{range}\", chat = \"{range}\" }}\n")
-    });
-    let on: Vec<&str> = rule.on.iter().map(|f| f.as_str()).collect();
-    format!(
-        "# version {version}\ntitle = \"Order {n}\"\nreason = \"Security\"\nobserve = {}\n{expires}\
-         [forbid]\napps = {:?}\non = {on:?}\nweak = \"{}\"\n{versions}\
-         [audience]\ngroups = {:?}\nexcept_groups = {:?}\ntell = \"{}\"\n\
-         [deadline]\ncomply_by = \"{comply_by}\"\nmin_notice = \"{}\"\nlate_grace = \"{}\"\nenforce_untold = {}\n\
-         [when_unknown]\nno_report = \"{}\"\ninvisible = \"{}\"\nstale = \"{}\"\nstale_after = \"{}\"\nattest_for = \"{}\"\n\
-         [notice]\nsubject = \"Remove it\"\nbody = \"Please.\"\n\
-         [correction]\nsubject = \"CORRECTION: keep it\"\nbody = \"Sorry.\"\n",
-        rule.observe,
-        names(&APPS, &rule.apps),
-        rule.weak,
-        names(&GROUPS, &rule.groups),
-        names(&GROUPS, &rule.except_groups),
-        rule.tell,
-        deadline.min_notice,
-        deadline.late_grace,
-        deadline.enforce_untold,
-        rule.no_report,
-        rule.invisible,
-        rule.stale,
-        rule.stale_after,
-        rule.attest_for,
-    )
-}
-
-pub fn revision(n: usize, plan: &OrderPlan, version: u32, by: &str, at: Timestamp) -> Revision {
-    let text = order_text(n, plan, version);
-    let file = OrderFile::parse(&text).unwrap();
-    let pins = pins(&plan.rule.apps, &file.forbid.versions);
-    Revision::new(version, by, at, &text, file, pins)
-}
-
-pub fn retraction(at: Timestamp) -> Retraction {
-    Retraction {
-        by: "responder@example.test".to_owned(),
-        at,
-        reason: "sent in error".to_owned(),
-        answer: Default::default(),
-    }
-}
-
 impl Built {
-    fn write_person(&mut self, person: Person) {
+    pub fn write_person(&mut self, person: Person) {
         self.naive.people.insert(person.id.0, person.clone());
         self.stream.push(Fact::Person(person));
     }
 
-    fn write_device(&mut self, n: usize) {
+    pub fn write_device(&mut self, n: usize) {
         let life = &self.naive.devices[&(n as u32)];
         let mut evidence = Evidence::default();
         for report in &life.reports {
@@ -217,8 +180,10 @@ impl Built {
         let device = &plan.devices[n];
         let life = DeviceLife {
             id: DeviceId(n as u32),
-            person: device.owner.map(|p| PersonId((p % plan.people.len()) as u32)),
-            keys: device.keys.iter().map(|(k, s)| KEYS[*k][*s].to_owned()).collect(),
+            person: device
+                .owner
+                .map(|p| PersonId((p % plan.people.len()) as u32)),
+            keys: key_texts(n, &device.keys),
             platform: device.platform,
             form_factor: device.form_factor,
             enrolled_as: device.enrolled_as,
@@ -261,7 +226,8 @@ impl Built {
         let planned = &plan.devices[d].reports[r];
         let all = packages();
         for (no, _) in &planned.apps {
-            self.stream.push(Fact::Package(PackageNo(*no), all[*no as usize].clone()));
+            self.stream
+                .push(Fact::Package(PackageNo(*no), all[*no as usize].clone()));
         }
         let report = Report {
             source: SOURCES[planned.source].to_owned(),
@@ -314,7 +280,10 @@ impl Built {
             let n = self.order_at(order_id(o));
             let version = self.orders[n].revision.number + 1;
             let revision = revision(o, &plan.orders[o], version, "second@example.test", at);
-            if matches!(self.naive.orders[n].stage, Stage::Draft | Stage::InReview | Stage::Approved) {
+            if matches!(
+                self.naive.orders[n].stage,
+                Stage::Draft | Stage::InReview | Stage::Approved
+            ) {
                 self.naive.orders[n].hash = revision.hash.clone();
                 self.naive.orders[n].stage = Stage::Draft;
             }
@@ -342,8 +311,10 @@ impl Built {
             (Act::Withdraw, Stage::InReview | Stage::Approved) => Some(Stage::Draft),
             (Act::SendBack, Stage::InReview) => Some(Stage::Draft),
             (Act::Approve, Stage::InReview) => Some(Stage::Approved),
-            (Act::Publish, Stage::Approved) => Some(Stage::Published)
-                .filter(|_| life.approved_at.is_some_and(|t| at <= plus(t, length("P7D")))),
+            (Act::Publish, Stage::Approved) => Some(Stage::Published).filter(|_| {
+                life.approved_at
+                    .is_some_and(|t| at <= plus(t, length("P7D")))
+            }),
             (Act::Hold, Stage::Published) => Some(Stage::Held),
             (Act::Resume, Stage::Held) => Some(Stage::Published),
             (Act::Extend(_), Stage::Published | Stage::Held) => {
@@ -412,7 +383,11 @@ impl Built {
                 told.remove(&person.0);
             }
         }
-        self.stream.push(Fact::Told { order: id, person, at });
+        self.stream.push(Fact::Told {
+            order: id,
+            person,
+            at,
+        });
     }
 
     fn exempt(&mut self, plan: &Plan, without: Option<usize>, e: usize, stage: usize) {
@@ -422,12 +397,12 @@ impl Built {
             return;
         }
         let by = |at: i64| ("approver@example.test".to_owned(), slot(at));
-        let approved = planned.approved.filter(|_| {
-            stage == 1 || (stage == 2 && planned.approved <= planned.ended)
-        });
-        let ended = planned.ended.filter(|_| {
-            stage == 2 || (stage == 1 && planned.ended <= planned.approved)
-        });
+        let approved = planned
+            .approved
+            .filter(|_| stage == 1 || (stage == 2 && planned.approved <= planned.ended));
+        let ended = planned
+            .ended
+            .filter(|_| stage == 2 || (stage == 1 && planned.ended <= planned.approved));
         let exemption = Exemption {
             id: exemption_id(e),
             order: order.map(order_id),
@@ -465,7 +440,8 @@ impl Built {
                 reason: "glass".to_owned(),
             }),
         };
-        self.stream.push(Fact::Settings(self.naive.settings.clone()));
+        self.stream
+            .push(Fact::Settings(self.naive.settings.clone()));
     }
 
     fn move_on(&mut self, plan: &Plan, what: Move, at: Timestamp) {
@@ -476,7 +452,7 @@ impl Built {
                 person.groups = group_names(&groups);
                 self.write_person(person);
             }
-            Move::MoveAlias(from, to, new_first) => {
+            Move::PassAlias(from, to, new_first) => {
                 let mut from = self.naive.people[&((from % people) as u32)].clone();
                 let mut to = self.naive.people[&((to % people) as u32)].clone();
                 if from.id == to.id {
@@ -495,7 +471,7 @@ impl Built {
             Move::Rekey(d, _) | Move::Reown(d, _) if d >= plan.devices.len() => {}
             Move::Rekey(d, keys) => {
                 let life = self.naive.devices.get_mut(&(d as u32)).unwrap();
-                life.keys = keys.iter().map(|(k, s)| KEYS[*k][*s].to_owned()).collect();
+                life.keys = key_texts(d, &keys);
                 self.write_device(d);
             }
             Move::Reown(d, owner) => {
@@ -510,13 +486,18 @@ impl Built {
     /// The index that followed each change; some of them came twice.
     pub fn followed(&self) -> Index {
         let mut index = Index::new(self.naive.policy.clone());
-        for (n, fact) in self.stream.iter().enumerate() {
+        self.follow(&mut index, 0);
+        index
+    }
+
+    /// Has an index that followed the first `from` changes follow the rest.
+    pub fn follow(&self, index: &mut Index, from: usize) {
+        for (n, fact) in self.stream.iter().enumerate().skip(from) {
             index.apply(fact.clone());
             if self.repeats.get(n % self.repeats.len().max(1)) == Some(&true) {
                 index.apply(fact.clone());
             }
         }
-        index
     }
 
     /// What the store holds in the end, kind by kind.
@@ -546,61 +527,6 @@ impl Built {
     /// The index built anew.
     pub fn rebuilt(&self) -> Index {
         index_of(&self.naive, self.final_facts())
-    }
-
-    /// Every moment at which something could turn, and some between.
-    pub fn moments(&self) -> Vec<Timestamp> {
-        let mut moments: Vec<Timestamp> = (-8..5).map(|n| slot(n * 5)).collect();
-        for order in &self.naive.orders {
-            let file = &order.file;
-            let rule = &file.deadline;
-            moments.push(order.comply_by);
-            moments.extend(order.published_at);
-            moments.extend(file.expires.as_ref().map(When::at));
-            moments.extend(order.resumed_at.map(|at| plus(at, rule.min_notice)));
-            for told in order.told.values() {
-                moments.push(plus(*told, rule.min_notice));
-                moments.push(plus(*told, rule.late_grace));
-            }
-            for report in self.naive.devices.values().flat_map(|d| &d.reports) {
-                moments.push(plus(report.seen_at, file.when_unknown.stale_after));
-            }
-            for word in self.naive.attestations.iter().filter(|a| a.order == order.id) {
-                moments.push(word.at);
-                moments.push(plus(word.at, file.when_unknown.attest_for));
-            }
-        }
-        for exemption in &self.naive.exemptions {
-            moments.push(exemption.until);
-            moments.extend([&exemption.approved, &exemption.ended].into_iter().flatten().map(|a| a.1));
-        }
-        moments
-    }
-
-    /// The question and the moment that a plan comes to.
-    pub fn ask(&self, ask: &Ask) -> (Question, Timestamp) {
-        let person = ask.person.map(|(p, spelling)| {
-            let person = &self.naive.people[&((p % self.naive.people.len()) as u32)];
-            let all: Vec<&str> = person.addresses().collect();
-            let address = all[spelling % all.len()];
-            match (ask.stranger, spelling) {
-                (true, _) => "stranger@example.test".to_owned(),
-                (_, 0..3) => address.to_owned(),
-                _ => format!(" {} ", address.to_uppercase()),
-            }
-        });
-        let keys = ask.keys.iter().map(|(k, s)| match KEYS.get(*k) {
-            Some(_) => key(*k, *s),
-            None => UNKNOWN_KEYS[*s].parse().unwrap(),
-        });
-        let question = Question {
-            person,
-            keys: keys.collect(),
-            channel: ask.channel,
-        };
-        let moments = self.moments();
-        let at = moments[ask.at.index(moments.len())] + SignedDuration::from_secs(ask.nudge);
-        (question, at)
     }
 }
 

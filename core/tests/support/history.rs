@@ -120,7 +120,7 @@ pub struct ExemptionPlan {
 pub enum Move {
     Regroup(usize, Vec<bool>),
     /// An alias goes from one person to another; `true`: the new one is written first.
-    MoveAlias(usize, usize, bool),
+    PassAlias(usize, usize, bool),
     /// The device has these keys from now on (a new enrolment, a restored backup).
     Rekey(usize, Vec<(usize, usize)>),
     Reown(usize, Option<usize>),
@@ -168,15 +168,17 @@ pub fn report() -> impl Strategy<Value = ReportPlan> {
         -50..8i64,
         vec((0..packages().len() as u32, 0..VERSIONS.len()), 0..3),
     )
-        .prop_map(|(source, visibility, complete, seen, arrived, apps)| ReportPlan {
-            source,
-            visibility,
-            complete,
-            // Half of them on few moments, so that ties are common.
-            seen: if seen % 2 == 0 { seen } else { seen / 12 * 12 },
-            arrived,
-            apps,
-        })
+        .prop_map(
+            |(source, visibility, complete, seen, arrived, apps)| ReportPlan {
+                source,
+                visibility,
+                complete,
+                // Half of them on few moments, so that ties are common.
+                seen: if seen % 2 == 0 { seen } else { seen / 12 * 12 },
+                arrived,
+                apps,
+            },
+        )
 }
 
 fn device() -> impl Strategy<Value = DevicePlan> {
@@ -198,14 +200,16 @@ fn device() -> impl Strategy<Value = DevicePlan> {
         keys(),
         vec(report(), 0..5),
     )
-        .prop_map(|(owner, platform, form_factor, enrolled_as, keys, reports)| DevicePlan {
-            owner,
-            platform,
-            form_factor,
-            enrolled_as,
-            keys,
-            reports,
-        })
+        .prop_map(
+            |(owner, platform, form_factor, enrolled_as, keys, reports)| DevicePlan {
+                owner,
+                platform,
+                form_factor,
+                enrolled_as,
+                keys,
+                reports,
+            },
+        )
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -287,13 +291,15 @@ fn order() -> impl Strategy<Value = OrderPlan> {
         prop::bool::weighted(0.25),
         option::weighted(0.2, 1..20i64),
     )
-        .prop_map(|(comply_by, min_notice, late_grace, enforce_untold, expires)| DeadlinePlan {
-            comply_by,
-            min_notice,
-            late_grace,
-            enforce_untold,
-            expires,
-        });
+        .prop_map(
+            |(comply_by, min_notice, late_grace, enforce_untold, expires)| DeadlinePlan {
+                comply_by,
+                min_notice,
+                late_grace,
+                enforce_untold,
+                expires,
+            },
+        );
     let told = vec((0..4usize, 0..12i64, prop::bool::weighted(0.15)), 0..6);
     (rule(), deadline, -40..-4i64, acts(), told).prop_map(|(rule, deadline, start, acts, told)| {
         OrderPlan {
@@ -328,7 +334,7 @@ fn exemption() -> impl Strategy<Value = ExemptionPlan> {
 fn movement() -> impl Strategy<Value = (i64, Move)> {
     let what = prop_oneof![
         3 => (0..4usize, groups()).prop_map(|(p, g)| Move::Regroup(p, g)),
-        3 => (0..4usize, 0..4usize, any::<bool>()).prop_map(|(a, b, first)| Move::MoveAlias(a, b, first)),
+        3 => (0..4usize, 0..4usize, any::<bool>()).prop_map(|(a, b, first)| Move::PassAlias(a, b, first)),
         2 => (0..4usize, keys()).prop_map(|(d, k)| Move::Rekey(d, k)),
         2 => (0..4usize, option::weighted(0.8, 0..4usize)).prop_map(|(d, p)| Move::Reown(d, p)),
         1 => prop::bool::weighted(0.4).prop_map(Move::Doors),
@@ -344,13 +350,19 @@ pub fn policy() -> impl Strategy<Value = GatePolicy> {
         prop_oneof![3 => Just(NoKey::Strictest), 1 => select(NoKey::ALL)],
         prop::bool::weighted(0.2),
     )
-        .prop_map(|(unknown_person, unknown_device, ambiguous_key, no_device_key, on_call)| GatePolicy {
-            unknown_person,
-            unknown_device,
-            ambiguous_key,
-            no_device_key,
-            never_refuse_groups: if on_call { vec![GROUPS[2].to_owned()] } else { Vec::new() },
-        })
+        .prop_map(
+            |(unknown_person, unknown_device, ambiguous_key, no_device_key, on_call)| GatePolicy {
+                unknown_person,
+                unknown_device,
+                ambiguous_key,
+                no_device_key,
+                never_refuse_groups: if on_call {
+                    vec![GROUPS[2].to_owned()]
+                } else {
+                    Vec::new()
+                },
+            },
+        )
 }
 
 /// A history with `orders` orders.

@@ -6,6 +6,10 @@
 pub mod build;
 pub mod history;
 pub mod naive;
+mod naive_counts;
+mod naive_verdict;
+mod questions;
+pub mod text;
 pub mod world;
 
 use std::cmp::Reverse;

@@ -12,14 +12,10 @@ use countermand_core::exemption::{Attestation, Exempted, Exemption};
 use countermand_core::fleet::{FormFactor, Person, Visibility};
 use countermand_core::id::{DeviceId, OrderId, PersonId};
 use countermand_core::index::Settings;
-use countermand_core::order::file::{Tell, UnknownPolicy, Weak};
-use countermand_core::order::{Audience, Match, OrderFile, Pins, approval_digest};
+use countermand_core::order::file::Weak;
+use countermand_core::order::{Match, OrderFile, Pins};
 use countermand_core::platform::Platform;
-use countermand_core::preview::Preview;
-use countermand_core::verdict::{
-    Ambiguous, Channel, Decision, Fallback, GatePolicy, NoKey, Question, Reason, Seen, Softened,
-    Verdict,
-};
+use countermand_core::verdict::{GatePolicy, Question};
 use jiff::{SignedDuration, Timestamp};
 
 /// The plain history: nothing in it is derived.
@@ -75,7 +71,7 @@ pub struct OrderLife {
 }
 
 /// What an order knows of a device.
-enum Known<'a> {
+pub(super) enum Known<'a> {
     Present(&'a Report, &'a AppSeen, String, Match),
     Absent,
     Unknown(Unknown),
@@ -290,7 +286,7 @@ impl Naive {
             .collect()
     }
 
-    fn strongest<'a>(
+    pub(super) fn strongest<'a>(
         &'a self,
         order: &OrderLife,
         device: &'a DeviceLife,
@@ -305,8 +301,12 @@ impl Naive {
                 None => true,
                 Some((r, a, s, m)) => {
                     // Surest, then newest, then by slug and package: any fixed order will do.
-                    (matched, std::cmp::Reverse(report.seen_at), &slug, app.package)
-                        < (*m, std::cmp::Reverse(r.seen_at), s, a.package)
+                    (
+                        matched,
+                        std::cmp::Reverse(report.seen_at),
+                        &slug,
+                        app.package,
+                    ) < (*m, std::cmp::Reverse(r.seen_at), s, a.package)
                 }
             };
             if better {
@@ -316,7 +316,12 @@ impl Naive {
         best
     }
 
-    fn know<'a>(&'a self, order: &OrderLife, device: &'a DeviceLife, at: Timestamp) -> Known<'a> {
+    pub(super) fn know<'a>(
+        &'a self,
+        order: &OrderLife,
+        device: &'a DeviceLife,
+        at: Timestamp,
+    ) -> Known<'a> {
         if let Some((report, app, slug, matched)) = self.strongest(order, device)
             && order.acts_on(matched)
         {
@@ -347,393 +352,6 @@ impl Naive {
             };
             active && who && (e.order.is_none() || e.order == Some(order))
         })
-    }
-
-    /// Whether the order refuses this person by now, whatever is on their devices.
-    pub fn enforcing_for(&self, order: &OrderLife, person: &Person, at: Timestamp) -> bool {
-        order.in_force(at)
-            && order.names(person)
-            && !self.is_exempt(order.id, Some(person), None, at)
-            && order.refuses_from(person.id).is_some_and(|f| f <= at)
-    }
-
-    fn soften(
-        &self,
-        decision: Decision,
-        order: &OrderLife,
-        person: Option<&Person>,
-    ) -> (Decision, Option<Softened>) {
-        let never = &self.policy.never_refuse_groups;
-        let why = if order.stage == Stage::Held {
-            Some(Softened::Held)
-        } else if order.file.observe {
-            Some(Softened::Observe)
-        } else if person.is_some_and(|p| never.iter().any(|g| p.groups.contains(g))) {
-            Some(Softened::NeverRefuse)
-        } else {
-            None
-        };
-        match (decision, why) {
-            (Decision::Deny, Some(why)) => (Decision::Warn, Some(why)),
-            _ => (decision, None),
-        }
-    }
-
-    /// What one order says of one device in the hands of one person.
-    fn speak(
-        &self,
-        order: &OrderLife,
-        person: &Person,
-        device: &DeviceLife,
-        at: Timestamp,
-    ) -> Option<Reason> {
-        if !order.in_force(at)
-            || !order.names(person)
-            || !order.file.forbid.on.contains(&device.form_factor)
-            || self.is_exempt(order.id, Some(person), Some(device), at)
-        {
-            return None;
-        }
-        let from = order.refuses_from(person.id);
-        let enforcing = from.is_some_and(|f| f <= at);
-        let mut reason = Reason {
-            order: order.id,
-            title: order.file.title.clone(),
-            decision: Decision::Allow,
-            device: Some(device.id),
-            platform: Some(device.platform),
-            seen: None,
-            fallback: None,
-            enforce_from: from,
-            softened: None,
-            attest: false,
-        };
-        let decision = match self.know(order, device, at) {
-            Known::Absent => return None,
-            Known::Present(report, app, slug, matched) => {
-                let package = &self.packages[app.package.0 as usize];
-                reason.seen = Some(Seen {
-                    app_name: order.pins.apps[&slug].clone(),
-                    app: slug,
-                    package_id: match package.id.as_str() {
-                        "" => package.name.clone(),
-                        id => id.to_owned(),
-                    },
-                    version: app.version.clone(),
-                    seen_at: report.seen_at,
-                    source: report.source.clone(),
-                    visibility: report.visibility,
-                    matched,
-                });
-                if enforcing {
-                    Decision::Deny
-                } else {
-                    Decision::Warn
-                }
-            }
-            Known::Unknown(_) if !enforcing => return None,
-            Known::Unknown(why) => {
-                let rule = &order.file.when_unknown;
-                let (policy, fallback) = match why {
-                    Unknown::NoReport => (rule.no_report, Fallback::NoReport),
-                    Unknown::Invisible => (rule.invisible, Fallback::Invisible),
-                    Unknown::Stale => (rule.stale, Fallback::Stale),
-                };
-                reason.fallback = Some(fallback);
-                let word = self.attestations.iter().any(|a| {
-                    a.order == order.id
-                        && a.person == person.id
-                        && a.at <= at
-                        && at < plus(a.at, rule.attest_for)
-                });
-                reason.attest = policy == UnknownPolicy::Attest && !word;
-                match policy {
-                    UnknownPolicy::Allow => Decision::Allow,
-                    UnknownPolicy::Warn => Decision::Warn,
-                    UnknownPolicy::Deny => Decision::Deny,
-                    UnknownPolicy::Attest if word => Decision::Allow,
-                    UnknownPolicy::Attest => Decision::Deny,
-                }
-            }
-        };
-        (reason.decision, reason.softened) = self.soften(decision, order, Some(person));
-        Some(reason)
-    }
-
-    /// Reasons in the name of every order that enforces for the person, for want of a device.
-    fn for_want_of_device(
-        &self,
-        person: &Person,
-        fallback: Fallback,
-        policy: Decision,
-        at: Timestamp,
-    ) -> Vec<Reason> {
-        let mut reasons = Vec::new();
-        for order in &self.orders {
-            if self.enforcing_for(order, person, at) {
-                let (decision, softened) = self.soften(policy, order, Some(person));
-                reasons.push(Reason {
-                    order: order.id,
-                    title: order.file.title.clone(),
-                    decision,
-                    device: None,
-                    platform: None,
-                    seen: None,
-                    fallback: Some(fallback),
-                    enforce_from: order.refuses_from(person.id),
-                    softened,
-                    attest: false,
-                });
-            }
-        }
-        reasons
-    }
-
-    pub fn verdict(&self, question: &Question, at: Timestamp) -> Verdict {
-        let asker = question
-            .person
-            .as_deref()
-            .and_then(|p| self.person_called(p));
-        let fits = self.fitting(question);
-        let owners: Vec<&Person> = fits.iter().filter_map(|d| self.owner(d)).collect();
-        let known = match question.person {
-            Some(_) => asker,
-            None => owners.first().copied(),
-        };
-        let mut reasons: Vec<Reason> = Vec::new();
-        let mut policies: Vec<(Decision, Fallback)> = Vec::new();
-
-        if self.settings.doors_open.is_some() {
-            policies.push((Decision::Allow, Fallback::DoorsOpen));
-        } else {
-            // A key is a claim: each device it fits is judged as its owner's and as the asker's.
-            for device in &fits {
-                for holder in [self.owner(device), asker].into_iter().flatten() {
-                    for order in &self.orders {
-                        reasons.extend(self.speak(order, holder, device, at));
-                    }
-                }
-                if let (Some(asker), Some(owner)) = (asker, self.owner(device))
-                    && asker.id != owner.id
-                {
-                    let policy = self.policy.unknown_device;
-                    reasons.extend(self.for_want_of_device(
-                        asker,
-                        Fallback::UnknownDevice,
-                        policy,
-                        at,
-                    ));
-                }
-            }
-            if fits.len() > 1 {
-                let policy = match self.policy.ambiguous_key {
-                    Ambiguous::Strictest => Decision::Allow,
-                    Ambiguous::Deny => Decision::Deny,
-                };
-                for holder in owners.iter().copied().chain(asker) {
-                    policies.extend(self.named(holder, Fallback::AmbiguousKey, policy, at));
-                }
-            }
-            if let Some(asker) = asker
-                && fits.is_empty()
-            {
-                if question.keys.is_empty() {
-                    self.without_key(asker, question.channel, at, &mut reasons, &mut policies);
-                } else {
-                    let policy = self.policy.unknown_device;
-                    reasons.extend(self.for_want_of_device(
-                        asker,
-                        Fallback::UnknownDevice,
-                        policy,
-                        at,
-                    ));
-                }
-            }
-            // Nobody knows who asks: a name that fits nobody, or no name and a device of nobody.
-            let nobody = match question.person {
-                Some(_) => asker.is_none(),
-                None => fits.is_empty() || fits.iter().any(|d| self.owner(d).is_none()),
-            };
-            if nobody {
-                for order in &self.orders {
-                    if self.people.values().any(|p| self.enforcing_for(order, p, at)) {
-                        let decision = self.soften(self.policy.unknown_person, order, None).0;
-                        policies.push((decision, Fallback::UnknownPerson));
-                    }
-                }
-            }
-        }
-
-        for reason in &reasons {
-            policies.extend(reason.fallback.map(|f| (reason.decision, f)));
-        }
-        let mut decision = Decision::Allow;
-        for given in reasons.iter().map(|r| r.decision) {
-            decision = decision.max(given);
-        }
-        for (given, _) in &policies {
-            decision = decision.max(*given);
-        }
-        let mut because: Vec<Reason> = Vec::new();
-        for reason in reasons {
-            if reason.decision > Decision::Allow && !because.contains(&reason) {
-                because.push(reason);
-            }
-        }
-        Verdict {
-            decision,
-            because,
-            fallback: policies.into_iter().max().map(|(_, f)| f),
-            person: known.map(|p| p.id),
-            device: match fits.as_slice() {
-                [one] => Some(one.id),
-                _ => None,
-            },
-        }
-    }
-
-    fn named(
-        &self,
-        person: &Person,
-        fallback: Fallback,
-        policy: Decision,
-        at: Timestamp,
-    ) -> Vec<(Decision, Fallback)> {
-        self.for_want_of_device(person, fallback, policy, at)
-            .into_iter()
-            .map(|r| (r.decision, fallback))
-            .collect()
-    }
-
-    fn without_key(
-        &self,
-        asker: &Person,
-        channel: Channel,
-        at: Timestamp,
-        reasons: &mut Vec<Reason>,
-        policies: &mut Vec<(Decision, Fallback)>,
-    ) {
-        let policy = match self.policy.no_device_key {
-            _ if channel == Channel::Web => Decision::Allow,
-            NoKey::Allow => Decision::Allow,
-            NoKey::Warn => Decision::Warn,
-            NoKey::Deny => Decision::Deny,
-            NoKey::Strictest => {
-                let mut strictest = Decision::Allow;
-                for device in self.devices.values() {
-                    let phone_or_tablet = device.form_factor != FormFactor::Laptop;
-                    if device.person == Some(asker.id) && phone_or_tablet {
-                        for order in &self.orders {
-                            if let Some(r) = self.speak(order, asker, device, at) {
-                                strictest = strictest.max(r.decision);
-                                // An allowing policy is not worth a word here.
-                                reasons.extend(Some(r).filter(|r| r.decision > Decision::Allow));
-                            }
-                        }
-                    }
-                }
-                policies.extend(self.named(asker, Fallback::NoDeviceKey, strictest, at));
-                return;
-            }
-        };
-        reasons.extend(self.for_want_of_device(asker, Fallback::NoDeviceKey, policy, at));
-    }
-
-    /// Everyone in the groups of the rule now; `None` where a group is empty or unknown, or nobody is left.
-    pub fn audience(&self, file: &OrderFile) -> Option<BTreeSet<u32>> {
-        let rule = &file.audience;
-        for group in rule.groups.iter().chain(&rule.except_groups) {
-            if !self.people.values().any(|p| p.groups.contains(group)) {
-                return None;
-            }
-        }
-        let mut found = BTreeSet::new();
-        for person in self.people.values() {
-            if rule.groups.iter().any(|g| person.groups.contains(g))
-                && !rule.except_groups.iter().any(|g| person.groups.contains(g))
-            {
-                found.insert(person.id.0);
-            }
-        }
-        Some(found).filter(|f| !f.is_empty())
-    }
-
-    /// Those in scope, not exempt, with a device on which the app is present or unknown; or everyone.
-    pub fn to_tell(&self, order: &OrderLife, at: Timestamp) -> BTreeSet<u32> {
-        let mut found = BTreeSet::new();
-        for person in self.people.values() {
-            if !order.names(person) || self.is_exempt(order.id, Some(person), None, at) {
-                continue;
-            }
-            let affected = self.devices.values().any(|d| {
-                d.person == Some(person.id)
-                    && order.file.forbid.on.contains(&d.form_factor)
-                    && !self.is_exempt(order.id, Some(person), Some(d), at)
-                    && !matches!(self.know(order, d, at), Known::Absent)
-            });
-            if affected || order.file.audience.tell == Tell::Everyone {
-                found.insert(person.id.0);
-            }
-        }
-        found
-    }
-
-    pub fn preview(&self, order: &OrderLife, at: Timestamp) -> Option<Preview> {
-        let audience = self.audience(&order.file)?;
-        let mut preview = Preview {
-            digest: approval_digest(&order.hash, &Audience(audience.iter().copied().collect())),
-            audience: audience.len() as u64,
-            to_tell: self.to_tell(order, at).len() as u64,
-            ..Preview::default()
-        };
-        let mut people = BTreeSet::new();
-        for device in self.devices.values() {
-            let Some(person) = self.owner(device).filter(|p| audience.contains(&p.id.0)) else {
-                continue;
-            };
-            if !order.file.forbid.on.contains(&device.form_factor) {
-                continue;
-            }
-            preview.in_scope += 1;
-            let exempt = self.is_exempt(order.id, Some(person), Some(device), at);
-            match self.know(order, device, at) {
-                Known::Present(..) if exempt => preview.exempt += 1,
-                Known::Present(..) => {
-                    preview.devices += 1;
-                    people.insert(person.id.0);
-                    let mut bump = |counts: &mut BTreeMap<String, u64>, name: &str| {
-                        *counts.entry(name.to_owned()).or_default() += 1;
-                    };
-                    bump(&mut preview.by_platform, device.platform.as_str());
-                    bump(&mut preview.by_form_factor, device.form_factor.as_str());
-                    for group in &order.file.audience.groups {
-                        if person.groups.contains(group) {
-                            bump(&mut preview.by_group, group);
-                        }
-                    }
-                    let refused = self.orders.iter().any(|o| {
-                        o.id != order.id
-                            && self
-                                .speak(o, person, device, at)
-                                .is_some_and(|r| r.decision == Decision::Deny)
-                    });
-                    preview.already_denied += u64::from(refused);
-                }
-                known => {
-                    // A weak match that is only shown leaves the question open.
-                    preview.weak_matches += u64::from(self.strongest(order, device).is_some());
-                    match known {
-                        _ if exempt => {}
-                        Known::Unknown(Unknown::NoReport) => preview.unknown.no_report += 1,
-                        Known::Unknown(Unknown::Invisible) => preview.unknown.invisible += 1,
-                        Known::Unknown(Unknown::Stale) => preview.unknown.stale += 1,
-                        _ => {}
-                    }
-                }
-            }
-        }
-        preview.people = people.len() as u64;
-        Some(preview)
     }
 }
 

@@ -41,7 +41,11 @@ pub const KEYS: [[&str; 3]; 6] = [
     ["mdm:csv:42", "MDM:CSV:42", "mdm:csv:42"],
     ["imei:35000", "IMEI:35000", "imei: 35000"],
     // Hex of DEV7F3A, but no ActiveSync key.
-    ["serial:44455637463341", "SERIAL:44455637463341", "serial:44455637463341"],
+    [
+        "serial:44455637463341",
+        "SERIAL:44455637463341",
+        "serial:44455637463341",
+    ],
 ];
 pub const UNKNOWN_KEYS: [&str; 3] = ["eas:NEVERSEEN", "cred:DEV7F3A", "serial:DEV7F3A"];
 
@@ -96,8 +100,18 @@ pub fn apps() -> Vec<App> {
     use Confidence::{A, B, C};
     use Platform::{Android, Ios, Windows};
     vec![
-        app("chat", "Chat", &[], &[(Android, "org.chat", A), (Ios, "org.chat", C)]),
-        app("chat-pro", "Chat Pro", &["Chat"], &[(Android, "org.chat.pro", A), (Windows, "org.chat.pro", B)]),
+        app(
+            "chat",
+            "Chat",
+            &[],
+            &[(Android, "org.chat", A), (Ios, "org.chat", C)],
+        ),
+        app(
+            "chat-pro",
+            "Chat Pro",
+            &["Chat"],
+            &[(Android, "org.chat.pro", A), (Windows, "org.chat.pro", B)],
+        ),
         app(
             "tiktok",
             "TikTok\u{7}\n\u{1b}[31m",
