@@ -16,18 +16,25 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use countermand_core::verdict::{Reason, Verdict};
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, RngSeed};
 use roaring::RoaringBitmap;
 
-/// So many cases, or as many as PROPTEST_CASES says.
+/// So many cases, the same ones at each run; or as many as PROPTEST_CASES says, new ones each time.
 pub fn cases(usual: u32) -> Config {
-    let given = std::env::var("PROPTEST_CASES").ok();
-    let cases = given.and_then(|c| c.parse().ok()).unwrap_or(usual);
-    Config {
-        // Histories shrink slowly, and a small one is worth the wait.
-        max_shrink_iters: 20_000,
-        ..Config::with_cases(cases)
+    let given = |name: &str| std::env::var(name).ok();
+    let mut config = Config::with_cases(usual);
+    match given("PROPTEST_CASES").and_then(|c| c.parse().ok()) {
+        Some(cases) => config.cases = cases,
+        None if given("PROPTEST_RNG_SEED").is_none() => {
+            config.rng_seed = RngSeed::Fixed(20_200_710)
+        }
+        None => {}
     }
+    // Histories shrink slowly, and a small one is worth the wait.
+    if given("PROPTEST_MAX_SHRINK_ITERS").is_none() {
+        config.max_shrink_iters = 20_000;
+    }
+    config
 }
 
 /// The verdict with its reasons in one fixed order; theirs is for the eye only.
