@@ -57,7 +57,7 @@ impl Store {
         let mut db = self.readers.acquire().await?;
         let mut facts = Vec::new();
         facts.extend(
-            devices::load_packages(&mut db)
+            devices::load_packages(&mut db, PackageNo(0))
                 .await?
                 .into_iter()
                 .map(|(no, p)| Fact::Package(no, p)),
@@ -167,11 +167,8 @@ impl Store {
                     .map(Fact::Device),
             ),
             Touched::Packages { from } => {
-                let new = devices::load_packages(db)
-                    .await?
-                    .into_iter()
-                    .filter(|(no, _)| no >= from);
-                facts.extend(new.map(|(no, p)| Fact::Package(no, p)));
+                let new = devices::load_packages(db, *from).await?;
+                facts.extend(new.into_iter().map(|(no, p)| Fact::Package(no, p)));
             }
             Touched::Order(id) => {
                 facts.extend(
