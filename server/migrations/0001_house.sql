@@ -13,6 +13,7 @@ CREATE TABLE audit (
   number BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
   order_id TEXT, details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
 );
+CREATE INDEX audit_order ON audit (order_id, number);
 CREATE TABLE audit_head (one BIGINT PRIMARY KEY, entries BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (one, entries, hash) VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
 
@@ -48,7 +49,11 @@ CREATE TABLE receipt (
   in_flight_at BIGINT, settled_at BIGINT, settled_version BIGINT, detail TEXT NOT NULL,
   PRIMARY KEY (order_id, person, kind)
 );
-CREATE INDEX receipt_open ON receipt (state, order_id) WHERE state IN ('claimed', 'in_flight');
+-- The few that are held or wait, apart from the many that are settled. A query must name the same
+-- condition to be served by them.
+CREATE INDEX receipt_held ON receipt (order_id, worker) WHERE worker IS NOT NULL;
+CREATE INDEX receipt_held_by ON receipt (worker) WHERE worker IS NOT NULL;
+CREATE INDEX receipt_waiting ON receipt (order_id, not_before) WHERE state = 'claimed' AND worker IS NULL;
 -- A worker's life: past its lease its claims are anyone's.
 CREATE TABLE worker (name TEXT PRIMARY KEY, lease_until BIGINT NOT NULL);
 
