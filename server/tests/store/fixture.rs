@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
 
-use countermand::store::{Claim, Outcome, Result, Settled, Store, StoredOrder, Turn, Turned, Wanted};
+use countermand::store::{
+    Claim, Outcome, Result, Settled, Store, StoredOrder, Turn, Turned, Wanted,
+};
 use countermand_core::actor::Actor;
 use countermand_core::catalogue::Confidence;
 use countermand_core::change::{Change, Commit, Refusal, Step};
@@ -54,9 +56,8 @@ impl Db {
 
     /// `None` if PostgreSQL is missing.
     pub async fn postgres() -> Option<Db> {
-        let cluster = tokio::task::spawn_blocking(|| {
-            Postgres::shared().map(Postgres::fresh_database)
-        });
+        let cluster =
+            tokio::task::spawn_blocking(|| Postgres::shared().map(Postgres::fresh_database));
         Some(Db::open(cluster.await.unwrap()?).await)
     }
 
@@ -126,12 +127,15 @@ impl Db {
     }
 
     pub async fn hold(&self, id: OrderId) {
-        self.step(id, Step::Hold, |o| o.hold("rita@corp.test", t(0), "wait").unwrap())
-            .await;
+        self.step(id, Step::Hold, |o| {
+            o.hold("rita@corp.test", t(0), "wait").unwrap()
+        })
+        .await;
     }
 
     pub async fn resume(&self, id: OrderId) {
-        self.step(id, Step::Resume, |o| o.resume(t(0)).unwrap()).await;
+        self.step(id, Step::Resume, |o| o.resume(t(0)).unwrap())
+            .await;
     }
 
     pub async fn retract(&self, id: OrderId) {
@@ -147,7 +151,10 @@ impl Db {
     }
 
     pub async fn states(&self, order: OrderId, person: u32) -> Vec<(Kind, ReceiptState)> {
-        self.store.receipts_of(order, PersonId(person)).await.unwrap()
+        self.store
+            .receipts_of(order, PersonId(person))
+            .await
+            .unwrap()
     }
 
     /// The state of a person's one receipt.
@@ -169,7 +176,10 @@ impl Db {
     /// A worker that lives.
     pub async fn worker<'a>(&'a self, name: &'a str) -> Worker<'a> {
         self.store.renew_worker(name, t(60)).await.unwrap();
-        Worker { store: &self.store, name }
+        Worker {
+            store: &self.store,
+            name,
+        }
     }
 
     /// Facts as texts in a fixed order.
@@ -198,7 +208,15 @@ impl Worker<'_> {
 
     pub async fn claim(&self, order: OrderId, kind: Kind, people: &[u32]) -> Turned {
         let claim = vec![wanted(order, kind, people)];
-        self.turn(Turn { claim, limit: 100, ..Turn::default() }, t(0)).await
+        self.turn(
+            Turn {
+                claim,
+                limit: 100,
+                ..Turn::default()
+            },
+            t(0),
+        )
+        .await
     }
 
     pub async fn claim_one(&self, order: OrderId, kind: Kind, person: u32) -> Claim {
@@ -209,12 +227,28 @@ impl Worker<'_> {
 
     /// What waits for a retry and is due.
     pub async fn retries(&self, at: Timestamp) -> Vec<Claim> {
-        self.turn(Turn { limit: 100, ..Turn::default() }, at).await.claimed
+        self.turn(
+            Turn {
+                limit: 100,
+                ..Turn::default()
+            },
+            at,
+        )
+        .await
+        .claimed
     }
 
     pub async fn start(&self, claims: &[Claim]) -> Vec<Claim> {
         let start = claims.to_vec();
-        self.turn(Turn { start, ..Turn::default() }, t(1)).await.started
+        self.turn(
+            Turn {
+                start,
+                ..Turn::default()
+            },
+            t(1),
+        )
+        .await
+        .started
     }
 
     pub async fn settle(&self, claim: Claim, outcome: Outcome) {
@@ -222,8 +256,19 @@ impl Worker<'_> {
     }
 
     pub async fn settle_at(&self, claim: Claim, outcome: Outcome, at: Timestamp) {
-        let settle = vec![Settled { claim, outcome, detail: "250 ok".to_owned() }];
-        self.turn(Turn { settle, ..Turn::default() }, at).await;
+        let settle = vec![Settled {
+            claim,
+            outcome,
+            detail: "250 ok".to_owned(),
+        }];
+        self.turn(
+            Turn {
+                settle,
+                ..Turn::default()
+            },
+            at,
+        )
+        .await;
     }
 
     /// Claims and starts.
@@ -243,11 +288,19 @@ impl Worker<'_> {
 
 pub fn wanted(order: OrderId, kind: Kind, people: &[u32]) -> Wanted {
     let people = people.iter().map(|p| PersonId(*p)).collect();
-    Wanted { order, kind, people }
+    Wanted {
+        order,
+        kind,
+        people,
+    }
 }
 
 pub fn key(order: OrderId, kind: Kind, person: u32) -> Key {
-    Key { order, person: PersonId(person), kind }
+    Key {
+        order,
+        person: PersonId(person),
+        kind,
+    }
 }
 
 /// Seconds after the story's morning.
@@ -257,7 +310,11 @@ pub fn t(seconds: i64) -> Timestamp {
 }
 
 pub fn by_somebody(change: Change, at: Timestamp) -> Commit {
-    Commit { actor: Actor::Operator("ada@corp.test".to_owned()), at, change }
+    Commit {
+        actor: Actor::Operator("ada@corp.test".to_owned()),
+        at,
+        change,
+    }
 }
 
 pub fn set(words: &[&str]) -> BTreeSet<String> {
@@ -367,10 +424,20 @@ pub fn retracted(order: Order) -> Order {
 
 pub fn order_change(order: Order, was: Option<i64>, step: Step) -> Change {
     let details = serde_json::json!({});
-    Change::Order { order: Box::new(order), was, step, details }
+    Change::Order {
+        order: Box::new(order),
+        was,
+        step,
+        details,
+    }
 }
 
-pub fn refusal(fingerprint: u64, person: Option<u32>, orders: &[OrderId], at: Timestamp) -> Refusal {
+pub fn refusal(
+    fingerprint: u64,
+    person: Option<u32>,
+    orders: &[OrderId],
+    at: Timestamp,
+) -> Refusal {
     Refusal {
         fingerprint,
         at,

@@ -16,10 +16,20 @@ on_both!(
 );
 
 async fn a_database_is_made_once_and_opened_again(db: &Db) {
-    let before = db.put(Change::People(vec![person("al@corp.test", &[], &["staff"])])).await;
+    let before = db
+        .put(Change::People(vec![person(
+            "al@corp.test",
+            &[],
+            &["staff"],
+        )]))
+        .await;
     let again = db.again().await;
     assert_eq!(again.version().await.unwrap(), before);
-    assert_eq!(db.number("SELECT CAST(COUNT(*) AS BIGINT) FROM migration").await, 1);
+    assert_eq!(
+        db.number("SELECT CAST(COUNT(*) AS BIGINT) FROM migration")
+            .await,
+        1
+    );
 }
 
 async fn two_processes_may_start_at_once(db: &Db) {
@@ -31,8 +41,23 @@ async fn two_processes_may_start_at_once(db: &Db) {
     }
     // The rest of the tables must go too, so that making them twice would fail.
     for table in [
-        "change_log", "audit", "setting", "operator", "session", "person", "person_address", "package",
-        "device", "device_key", "orders", "exemption", "attestation", "receipt", "worker", "refusal", "refused",
+        "change_log",
+        "audit",
+        "setting",
+        "operator",
+        "session",
+        "person",
+        "person_address",
+        "package",
+        "device",
+        "device_key",
+        "orders",
+        "exemption",
+        "attestation",
+        "receipt",
+        "worker",
+        "refusal",
+        "refused",
     ] {
         sqlx::query(sqlx::AssertSqlSafe(format!("DROP TABLE {table}")))
             .execute(&mut db.connection().await)
@@ -53,7 +78,9 @@ async fn a_newer_database_is_refused(db: &Db) {
 }
 
 async fn each_commit_raises_the_version_by_one(db: &Db) {
-    let first = db.put(Change::People(vec![person("al@corp.test", &[], &[])])).await;
+    let first = db
+        .put(Change::People(vec![person("al@corp.test", &[], &[])]))
+        .await;
     let second = db.put(order_change(draft(1), None, Step::Draft)).await;
     assert_eq!((first, second), (1, 2));
     db.renew_worker("w", t(60)).await.unwrap();
@@ -66,7 +93,8 @@ async fn commits_of_many_at_once_queue(db: &Db) {
         let people = vec![person(&format!("p{n}@corp.test"), &[], &["staff"])];
         by_somebody(Change::People(people), t(0))
     };
-    let (rows_a, rows_b): (Vec<_>, Vec<_>) = ((0..10).map(row).collect(), (10..20).map(row).collect());
+    let (rows_a, rows_b): (Vec<_>, Vec<_>) =
+        ((0..10).map(row).collect(), (10..20).map(row).collect());
     let many = |store, rows: Vec<_>| async move {
         let store: &Store = store;
         for commit in rows {
@@ -98,7 +126,10 @@ async fn a_failed_commit_leaves_nothing(db: &Db) {
     for wrong in [
         order_change(draft(1), None, Step::Draft),
         order_change(submitted.clone(), Some(version + 7), Step::Submit),
-        Change::Invite { email: "nobody@corp.test".to_owned(), invitation: "x".to_owned() },
+        Change::Invite {
+            email: "nobody@corp.test".to_owned(),
+            invitation: "x".to_owned(),
+        },
     ] {
         db.commit(&by_somebody(wrong, t(5))).await.unwrap_err();
         assert_eq!(db.version().await.unwrap(), version);
@@ -110,6 +141,8 @@ async fn a_failed_commit_leaves_nothing(db: &Db) {
         db.raw("DELETE FROM worker").await;
         db.raw("UPDATE version SET number = number - 1").await;
     }
-    let next = db.put(order_change(submitted, Some(version), Step::Submit)).await;
+    let next = db
+        .put(order_change(submitted, Some(version), Step::Submit))
+        .await;
     assert_eq!(next, version + 1);
 }

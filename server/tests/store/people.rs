@@ -25,19 +25,34 @@ async fn all(db: &Db) -> Vec<Person> {
 async fn people_are_numbered_in_the_order_of_the_list(db: &Db) {
     let rows = ["zoe@corp.test", "al@corp.test"].map(|e| person(e, &[], &["staff"]));
     db.put(Change::People(rows.to_vec())).await;
-    db.put(Change::People(vec![person("mia@corp.test", &[], &[])])).await;
+    db.put(Change::People(vec![person("mia@corp.test", &[], &[])]))
+        .await;
     let emails: Vec<String> = all(db).await.into_iter().map(|p| p.email).collect();
     assert_eq!(emails, ["zoe@corp.test", "al@corp.test", "mia@corp.test"]);
     let zoe = db.person(PersonId(0)).await.unwrap();
     assert_eq!(zoe.groups, set(&["staff"]));
-    assert_eq!((zoe.locale.as_str(), zoe.time_zone.as_str()), ("en", "America/Los_Angeles"));
+    assert_eq!(
+        (zoe.locale.as_str(), zoe.time_zone.as_str()),
+        ("en", "America/Los_Angeles")
+    );
 }
 
 async fn inv_05_people_are_one_by_any_shared_address(db: &Db) {
-    db.put(Change::People(vec![person("al@corp.test", &["alan@corp.test"], &["staff"])])).await;
+    db.put(Change::People(vec![person(
+        "al@corp.test",
+        &["alan@corp.test"],
+        &["staff"],
+    )]))
+    .await;
     // By an alias that has become the mail address, and by one alias that both rows name.
-    db.put(Change::People(vec![person("alan@corp.test", &[], &["it"])])).await;
-    db.put(Change::People(vec![person("a.new@corp.test", &["al@corp.test"], &["it", "staff"])])).await;
+    db.put(Change::People(vec![person("alan@corp.test", &[], &["it"])]))
+        .await;
+    db.put(Change::People(vec![person(
+        "a.new@corp.test",
+        &["al@corp.test"],
+        &["it", "staff"],
+    )]))
+    .await;
     let people = all(db).await;
     assert_eq!(people.len(), 1);
     assert_eq!(people[0].email, "a.new@corp.test");
@@ -61,19 +76,49 @@ async fn inv_05_one_chunk_joins_its_own_rows(db: &Db) {
 }
 
 async fn addresses_are_never_dropped(db: &Db) {
-    db.put(Change::People(vec![person("al@corp.test", &["old@corp.test"], &[])])).await;
-    db.put(Change::People(vec![person("al@corp.test", &["new@corp.test"], &[])])).await;
-    assert_eq!(all(db).await[0].aliases, set(&["new@corp.test", "old@corp.test"]));
-    assert_eq!(db.number("SELECT CAST(COUNT(*) AS BIGINT) FROM person_address").await, 3);
+    db.put(Change::People(vec![person(
+        "al@corp.test",
+        &["old@corp.test"],
+        &[],
+    )]))
+    .await;
+    db.put(Change::People(vec![person(
+        "al@corp.test",
+        &["new@corp.test"],
+        &[],
+    )]))
+    .await;
+    assert_eq!(
+        all(db).await[0].aliases,
+        set(&["new@corp.test", "old@corp.test"])
+    );
+    assert_eq!(
+        db.number("SELECT CAST(COUNT(*) AS BIGINT) FROM person_address")
+            .await,
+        3
+    );
 }
 
 async fn two_known_people_who_share_an_address_stay_two(db: &Db) {
-    let rows = vec![person("al@corp.test", &[], &[]), person("bea@corp.test", &["b@corp.test"], &[])];
+    let rows = vec![
+        person("al@corp.test", &[], &[]),
+        person("bea@corp.test", &["b@corp.test"], &[]),
+    ];
     db.put(Change::People(rows)).await;
     // The mail address decides; the other's address stays the other's, so their receipts do too.
-    db.put(Change::People(vec![person("al@corp.test", &["b@corp.test", "a2@corp.test"], &["it"])])).await;
+    db.put(Change::People(vec![person(
+        "al@corp.test",
+        &["b@corp.test", "a2@corp.test"],
+        &["it"],
+    )]))
+    .await;
     // No mail address known, two aliases of two people: the first known takes the row.
-    db.put(Change::People(vec![person("c@corp.test", &["al@corp.test", "bea@corp.test"], &["hr"])])).await;
+    db.put(Change::People(vec![person(
+        "c@corp.test",
+        &["al@corp.test", "bea@corp.test"],
+        &["hr"],
+    )]))
+    .await;
     let people = all(db).await;
     assert_eq!(people.len(), 2);
     assert_eq!(people[0].email, "c@corp.test");
@@ -86,12 +131,23 @@ async fn two_known_people_who_share_an_address_stay_two(db: &Db) {
 }
 
 async fn letter_case_is_folded_when_asked_for(db: &Db) {
-    db.put(Change::People(vec![person("al@corp.test", &["émile@corp.test"], &[])])).await;
+    db.put(Change::People(vec![person(
+        "al@corp.test",
+        &["émile@corp.test"],
+        &[],
+    )]))
+    .await;
     let index = db.index().await;
     assert!(index.person_called(" AL@Corp.Test ").is_some());
     assert!(index.person_called("ÉMILE@corp.test").is_some());
     // A report may name its person in any letter case.
-    db.put(Change::Reports(vec![report("mdm", &["mdm:mdm:1"], Some("Émile@CORP.test"), &[])])).await;
+    db.put(Change::Reports(vec![report(
+        "mdm",
+        &["mdm:mdm:1"],
+        Some("Émile@CORP.test"),
+        &[],
+    )]))
+    .await;
     let index = db.index().await;
     assert_eq!(index.devices().next().unwrap().person, Some(PersonId(0)));
 }
@@ -107,12 +163,18 @@ async fn a_large_chunk_is_taken_whole(db: &Db) {
     db.put(Change::People(rows)).await;
     let index = db.index().await;
     assert_eq!(index.people().count(), 1_200);
-    assert_eq!(index.person_called("alias1199@corp.test").unwrap().id, PersonId(1_199));
+    assert_eq!(
+        index.person_called("alias1199@corp.test").unwrap().id,
+        PersonId(1_199)
+    );
     let followed = db.follow(0).await.unwrap().unwrap();
     assert_eq!(followed.facts.len(), 1_200);
 }
 
 async fn a_person_number_that_nobody_has_is_named(db: &Db) {
     let error = db.person(PersonId(77)).await.unwrap_err();
-    assert!(matches!(&error, StoreError::NotFound(t) if t.contains("77")), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::NotFound(t) if t.contains("77")),
+        "{error:?}"
+    );
 }
