@@ -37,6 +37,7 @@ CREATE INDEX device_key_device ON device_key (device);
 
 -- `changed` is the version of the order's last change: of a retracted order, that of the retraction.
 CREATE TABLE orders (id TEXT PRIMARY KEY, changed BIGINT NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX orders_state ON orders (state, id);
 CREATE TABLE exemption (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE attestation (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (order_id, person));
 

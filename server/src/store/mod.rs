@@ -62,6 +62,20 @@ pub enum Backend {
     Postgres,
 }
 
+/// A path as it stands in a URL, where some letters mean something else.
+fn escaped(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or_else(|| {
+        StoreError::Unsupported(format!(
+            "the path «{}» is not UTF-8; put the database under another",
+            path.display()
+        ))
+    })?;
+    Ok(text
+        .replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23"))
+}
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -84,7 +98,7 @@ impl Store {
                 let path = data.join(path.trim_start_matches("//"));
                 (
                     Backend::Sqlite,
-                    format!("sqlite://{}?mode=rwc", path.display()),
+                    format!("sqlite://{}?mode=rwc", escaped(&path)?),
                     Some(path),
                 )
             }

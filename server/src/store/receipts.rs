@@ -1,5 +1,7 @@
 //! Receipts: the memory of what was sent. Written by workers in [`super::turns`], read here.
 
+use std::collections::BTreeMap;
+
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Fact;
 use countermand_core::notice::{Counts, Kind, ReceiptState};
@@ -88,7 +90,7 @@ pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Co
 
 pub(super) async fn load_told(
     db: &mut AnyConnection,
-    of: Option<(OrderId, &Vec<PersonId>)>,
+    of: Option<(OrderId, &[PersonId])>,
 ) -> Result<Vec<Fact>> {
     const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND kind <> 'correction'";
     let mut rows = Vec::new();
@@ -114,15 +116,21 @@ pub(super) async fn load_told(
             }
         }
     }
-    rows.iter()
-        .map(|row| {
-            Ok(Fact::Told {
-                order: parse(row.try_get("order_id")?)?,
-                person: PersonId(row.try_get::<i64, _>("person")? as u32),
-                at: row.try_get::<Option<i64>, _>("at")?.map(time),
-            })
-        })
-        .collect()
+    let mut facts = BTreeMap::new();
+    // Whoever was told once and no longer is must be heard of too.
+    if let Some((order, people)) = of {
+        facts.extend(people.iter().map(|person| ((order, *person), None)));
+    }
+    for row in &rows {
+        let order = parse(row.try_get("order_id")?)?;
+        let person = PersonId(row.try_get::<i64, _>("person")? as u32);
+        let at = row.try_get::<Option<i64>, _>("at")?.map(time);
+        facts.insert((order, person), at);
+    }
+    Ok(facts
+        .into_iter()
+        .map(|((order, person), at)| Fact::Told { order, person, at })
+        .collect())
 }
 
 fn state(text: &str) -> Result<ReceiptState> {
