@@ -16,6 +16,7 @@ on_both!(
     inv_17_an_unknown_correction_is_sent_again,
     inv_25_a_late_accepted_overwrites_nothing,
     a_dead_workers_flight_is_corrected,
+    inv_22_a_retraction_and_starts_at_once_agree_on_who_was_sent_to,
 );
 
 async fn inv_23_corrections_go_to_exactly_those_who_may_have_been_told(db: &Db) {
@@ -222,5 +223,35 @@ async fn a_dead_workers_flight_is_corrected(db: &Db) {
             (Kind::Correction, ReceiptState::Accepted)
         ]
         .into()
+    );
+}
+
+async fn inv_22_a_retraction_and_starts_at_once_agree_on_who_was_sent_to(db: &Db) {
+    let people: Vec<u32> = (0..60).collect();
+    let id = db.publish(1, &people).await;
+    let other = db.again().await;
+    let w = Worker {
+        store: &other,
+        ..db.worker("w").await
+    };
+    let sends = async {
+        let mut started = Vec::new();
+        for chunk in people.chunks(4) {
+            let claims = w.claim(id, Kind::Order, chunk).await.claimed;
+            started.extend(w.start(&claims).await.iter().map(|c| c.key.person.0));
+        }
+        started
+    };
+    let retracts = async {
+        // Somewhere in the middle.
+        while db.receipted(id, Kind::Order).await.unwrap().len() < 8 {}
+        db.retract(id).await;
+    };
+    let (started, ()) = tokio::join!(sends, retracts);
+    assert_eq!(db.to_correct(id).await, started);
+    let (notices, _) = db.receipt_counts(id).await.unwrap();
+    assert_eq!(
+        (notices.in_flight, notices.claimed),
+        (started.len() as u64, 0)
     );
 }

@@ -1,5 +1,7 @@
 //! Opening, versions, and that a commit is all or nothing.
 
+use std::task::Poll;
+
 use countermand::store::{Store, StoreError};
 use countermand_core::change::{Change, Step};
 
@@ -13,6 +15,7 @@ on_both!(
     commits_of_many_at_once_queue,
     inv_33_entry_and_change_are_one_transaction,
     a_failed_commit_leaves_nothing,
+    a_commit_that_is_given_up_is_whole_or_nothing,
 );
 
 async fn a_database_is_made_once_and_opened_again(db: &Db) {
@@ -145,4 +148,71 @@ async fn a_failed_commit_leaves_nothing(db: &Db) {
         .put(order_change(submitted, Some(version), Step::Submit))
         .await;
     assert_eq!(next, version + 1);
+}
+
+/// As when a browser hangs up: the commit's future is dropped after any number of its steps.
+async fn a_commit_that_is_given_up_is_whole_or_nothing(db: &Db) {
+    let mut whole = 0;
+    for steps in 0..24 {
+        let n = steps as u128 + 1;
+        let commit = by_somebody(order_change(draft(n), None, Step::Draft), t(0));
+        let done = within(db.commit(&commit), steps).await;
+        if let Some(done) = done {
+            done.unwrap();
+        }
+        // The next one waits for what the dropped one leaves to undo.
+        db.put(Change::People(vec![person(
+            &format!("p{n}@corp.test"),
+            &[],
+            &[],
+        )]))
+        .await;
+        let there = db.order_called(&order_id(n).to_string()).await.is_ok();
+        let entries = db.audit_newest(Some(order_id(n)), 9).await.unwrap().len();
+        assert_eq!(entries, usize::from(there), "after {steps} steps");
+        whole += i64::from(there);
+    }
+    assert!(whole > 0, "no commit ever got to its end");
+    assert_eq!(db.version().await.unwrap(), 24 + whole);
+    assert!(db.audit_verify().await.unwrap().ok);
+}
+
+/// What the future comes to, if it does in so many steps.
+async fn within<F: Future>(future: F, steps: usize) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut done = 0;
+    std::future::poll_fn(move |context| {
+        if done == steps {
+            return Poll::Ready(None);
+        }
+        done += 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// A data directory may be called anything.
+#[tokio::test]
+async fn a_path_may_hold_letters_that_mean_something_in_a_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("100% mine? #1 é");
+    std::fs::create_dir(&odd).unwrap();
+    let store = Store::open("sqlite:house.db", &odd).await.unwrap();
+    store.renew_worker("w", t(60)).await.unwrap();
+    store.close().await;
+    assert!(odd.join("house.db").is_file());
+    let whole = format!("sqlite://{}", odd.join("house.db").display());
+    let again = Store::open(&whole, folder.path()).await.unwrap();
+    assert_eq!(again.version().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_url_of_another_database_says_what_to_write() {
+    let error = Store::open("mysql://host/x", std::path::Path::new("/"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("sqlite:countermand.db"),
+        "{error}"
+    );
 }
