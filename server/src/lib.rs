@@ -1,6 +1,7 @@
 //! Countermand's server: everything that touches the world around `countermand_core`.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;

@@ -292,6 +292,11 @@ impl Problem {
 pub const MAX_BYTES: usize = 256 * 1024;
 
 impl OrderFile {
+    /// The JSON Schema by which editors check an order file.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(OrderFile).to_value()
+    }
+
     /// Reads and checks an order file. What only the catalogue or the fleet can tell (unknown apps
     /// and groups) is checked when it is resolved.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {

@@ -1,8 +1,9 @@
 //! The texts of an order: subject and body, for everyone or by locale.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,7 +16,7 @@ pub struct Text {
 }
 
 /// A text for every locale that has none of its own, and those that have.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Texts {
     #[serde(flatten)]
     pub plain: Option<Text>,
@@ -48,6 +49,29 @@ impl<'de> Deserialize<'de> for Texts {
             by_locale.insert(locale, text);
         }
         Ok(Texts { plain, by_locale })
+    }
+}
+
+// By hand, because a derived schema can't tell the plain text's keys from tables named by locale.
+impl JsonSchema for Texts {
+    fn schema_name() -> Cow<'static, str> {
+        "Texts".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<Text>();
+        json_schema!({
+            "description": "Subject and body for every locale that has none of its own, and tables named by locale ([notice.de])",
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+                "subject": { "type": "string" },
+                "body": { "type": "string" },
+            },
+            "dependentRequired": { "subject": ["body"], "body": ["subject"] },
+            "patternProperties": { "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$": text },
+            "additionalProperties": false,
+        })
     }
 }
 

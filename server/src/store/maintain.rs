@@ -9,6 +9,11 @@ use super::{Backend, Result, Store, StoreError};
 /// In order; each runs once, in one transaction.
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_house.sql"))];
 
+/// The number of the newest tables that this program knows.
+pub(super) fn newest_tables() -> i64 {
+    MIGRATIONS.last().map_or(0, |(n, _)| *n)
+}
+
 impl Store {
     pub(super) async fn migrate(&self) -> Result<()> {
         // Two servers that start together must not both make the tables.
@@ -28,7 +33,7 @@ impl Store {
             sqlx::query_scalar("SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM migration")
                 .fetch_one(&mut *transaction)
                 .await?;
-        let newest = MIGRATIONS.last().map_or(0, |(n, _)| *n);
+        let newest = newest_tables();
         if done > newest {
             return Err(StoreError::Unsupported(format!(
                 "the database was made by a newer countermand (its tables are at {done}, this program knows {newest}); start that one"

@@ -17,6 +17,7 @@ mod orders;
 mod people;
 mod receipts;
 mod refusals;
+mod restore;
 mod rows;
 mod turns;
 mod workers;
@@ -36,6 +37,7 @@ pub use access::{Credentials, Session};
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;
+pub use restore::restore;
 pub use turns::{Claim, Outcome, Settled, Turn, Turned, Wanted};
 
 /// What went wrong in the store.
@@ -88,20 +90,22 @@ pub struct Store {
     packages: RwLock<HashMap<Package, PackageNo>>,
 }
 
+/// The file that a SQLite URL names; a relative path is taken from `data`.
+pub fn sqlite_file(url: &str, data: &Path) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(data.join(path.trim_start_matches("//")))
+}
+
 impl Store {
-    /// Opens the database at `url`, and makes its tables where they are missing. A relative SQLite
-    /// path is taken from `data`.
+    /// Opens the database at `url`, and makes its tables where they are missing.
     pub async fn open(url: &str, data: &Path) -> Result<Store> {
         install_default_drivers();
-        let (backend, url, file) = match url.strip_prefix("sqlite:") {
-            Some(path) => {
-                let path = data.join(path.trim_start_matches("//"));
-                (
-                    Backend::Sqlite,
-                    format!("sqlite://{}?mode=rwc", escaped(&path)?),
-                    Some(path),
-                )
-            }
+        let (backend, url, file) = match sqlite_file(url, data) {
+            Some(path) => (
+                Backend::Sqlite,
+                format!("sqlite://{}?mode=rwc", escaped(&path)?),
+                Some(path),
+            ),
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 (Backend::Postgres, url.to_owned(), None)
             }

@@ -1,0 +1,65 @@
+//! `explain`: what was known when somebody was refused.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Exit, Place, Result, print};
+
+/// Tell what was known when somebody was refused
+///
+/// `decide --at TIME` tells what follows from what is known now.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: countermand explain R-7Q2M-4F")]
+pub struct Explain {
+    /// The reference that the person was shown
+    #[arg(value_name = "REF")]
+    reference: String,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    #[serde(rename = "ref")]
+    reference: String,
+    person: Option<String>,
+    first_at: Timestamp,
+    last_at: Timestamp,
+    times: u64,
+    known: serde_json::Value,
+}
+
+impl Explain {
+    pub async fn run(self, place: &Place) -> Result<Exit> {
+        let open = place.open().await?;
+        let found = open.app.explain(&open.actor, &self.reference).await?;
+        let refusals: Vec<Refusal> = found
+            .into_iter()
+            .map(|refusal| Refusal {
+                reference: refusal.reference,
+                person: refusal.person.and_then(|id| {
+                    let view = open.app.live.view();
+                    view.person(id).map(|p| p.email.clone())
+                }),
+                first_at: refusal.first_at,
+                last_at: refusal.last_at,
+                times: refusal.times,
+                known: serde_json::from_str(&refusal.known).unwrap_or_default(),
+            })
+            .collect();
+        place.print.answer(&refusals, || {
+            refusals.iter().map(words).collect::<Vec<_>>().join("\n\n")
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+fn words(refusal: &Refusal) -> String {
+    let known = serde_json::to_string_pretty(&refusal.known).unwrap_or_default();
+    format!(
+        "{} was refused {}, first at {}, last at {}.\nKnown then:\n{known}",
+        refusal.person.as_deref().unwrap_or("An unknown login"),
+        print::counted(refusal.times, "time", "times"),
+        print::time(refusal.first_at, None),
+        print::time(refusal.last_at, None),
+    )
+}

@@ -1,0 +1,46 @@
+//! `order retract`: what it did.
+
+use countermand_core::order::RetractAnswer;
+
+use super::super::{Exit, Open, Place, Result, number, print};
+
+pub(super) async fn run(place: &Place, open: &Open, id: &str, reason: &str) -> Result<Exit> {
+    let answer = open.app.retract(&open.actor, id, reason).await?;
+    place.print.answer(&answer, || words(place, id, &answer))?;
+    Ok(Exit::Done)
+}
+
+fn words(place: &Place, id: &str, answer: &RetractAnswer) -> String {
+    let count = |what: &str, n: u64| vec![what.to_owned(), number(n)];
+    let table = print::table(
+        &["what it did", "count"],
+        &[1],
+        [
+            count(
+                "devices that mail is open to again",
+                answer.devices_restored,
+            ),
+            count("notices that will never be sent", answer.cancelled),
+            count("notices on their way as it was retracted", answer.in_flight),
+            count("notices that were accepted", answer.accepted),
+            count("notices that may have arrived", answer.unknown),
+            count("corrections to send", answer.corrections_planned),
+        ],
+    );
+    let mut text = format!(
+        "The order is {}: doors answer as if it had never been.\n\n{table}\n",
+        place.print.word("retracted")
+    );
+    if !answer.exports_outstanding.is_empty() {
+        let exports = answer.exports_outstanding.join(", ");
+        text += &format!("\nTo be undone in systems that hold state of their own: {exports}\n");
+    }
+    if answer.corrections_planned > 0 {
+        text += &format!(
+            "\nCorrections go out ahead of everything else. Where no server runs: {}\nHow they stand: {}\n",
+            place.command("notices send --until-idle"),
+            place.command(&format!("notices status {id}"))
+        );
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! What is said after a step in an order's life: how it stands, and what can be done next.
+
+use countermand_core::notice::Counts;
+use countermand_core::order::{Order, State};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::{Exit, Open, Place, Result, print};
+use crate::app::show::Shown;
+
+/// An order as programs read it.
+#[derive(Serialize)]
+pub(super) struct Document {
+    id: String,
+    short: String,
+    title: String,
+    state: &'static str,
+    revision: u32,
+    created_at: Timestamp,
+    authors: Vec<String>,
+    approved_by: Option<String>,
+    published_at: Option<Timestamp>,
+    published_by: Option<String>,
+    /// The deadline in force; null where none is.
+    enforce_from: Option<Timestamp>,
+    /// The deadline as written or moved, with its zone.
+    comply_by: String,
+    expires: Option<String>,
+    held_at: Option<Timestamp>,
+    retracted_at: Option<Timestamp>,
+    retracted_by: Option<String>,
+    retraction_reason: Option<String>,
+    statement: String,
+    notices: Counts,
+    corrections: Counts,
+    devices: Devices,
+}
+
+/// The order's devices, now.
+#[derive(Serialize)]
+struct Devices {
+    with_app: u64,
+    unknown: u64,
+    refused: u64,
+}
+
+impl Document {
+    pub fn of(shown: &Shown, open: &Open) -> Document {
+        let order = &shown.order;
+        let published = order.published();
+        let in_force = published.filter(|_| matches!(shown.state, "published" | "held"));
+        let retraction = order.retraction();
+        let approval = match &order.state {
+            State::Approved(approval) => Some(approval),
+            _ => published.map(|p| &p.approval),
+        };
+        Document {
+            id: order.id.to_string(),
+            short: order.id.short(),
+            title: order.title().to_owned(),
+            state: shown.state,
+            revision: order.revision.number,
+            created_at: order.created_at,
+            authors: order.authors.iter().cloned().collect(),
+            approved_by: approval.map(|a| a.by.clone()),
+            published_at: published.map(|p| p.at),
+            published_by: published.map(|p| p.by.clone()),
+            enforce_from: in_force.map(|p| p.comply_by.at()),
+            comply_by: comply_by(order).to_string(),
+            expires: order
+                .revision
+                .file
+                .expires
+                .as_ref()
+                .map(ToString::to_string),
+            held_at: match &order.state {
+                State::Held { hold, .. } => Some(hold.at),
+                _ => None,
+            },
+            retracted_at: retraction.map(|r| r.at),
+            retracted_by: retraction.map(|r| r.by.clone()),
+            retraction_reason: retraction.map(|r| r.reason.clone()),
+            statement: open.app.config.statement_link(order.id),
+            notices: shown.notices,
+            corrections: shown.corrections,
+            devices: Devices {
+                with_app: shown.standing.with_app,
+                unknown: shown.standing.unknown,
+                refused: shown.standing.refused,
+            },
+        }
+    }
+}
+
+/// Answers for a step that was done.
+pub(super) async fn tell(place: &Place, open: &Open, order: &Order) -> Result<Exit> {
+    let shown = open.app.show(&open.actor, &order.id.to_string()).await?;
+    place.print.answer(&Document::of(&shown, open), || {
+        let state = shown.state.replace('_', " ");
+        format!(
+            "Order {} «{}», revision {}, is {}.\n\n{}",
+            place.print.bold(&order.id.short()),
+            print::tame(order.title()),
+            order.revision.number,
+            place.print.word(&state),
+            next(place, &shown)
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+fn comply_by(order: &Order) -> &countermand_core::order::when::When {
+    order
+        .published()
+        .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by)
+}
+
+/// The deadline for people, in the zone that its author thinks in.
+pub(super) fn deadline(order: &Order) -> String {
+    let when = comply_by(order);
+    print::time(when.at(), when.zone())
+}
+
+/// The zone in which an order's times are shown.
+pub(super) fn zone(order: &Order) -> Option<&str> {
+    comply_by(order).zone()
+}
+
+/// What can be done now, with the exact commands.
+pub(super) fn next(place: &Place, shown: &Shown) -> String {
+    let id = shown.order.id.short();
+    let step = |what: &str, who: &str, rest: &str| {
+        let command = place.command(&format!("--as {who} order {rest}"));
+        vec![format!("  {what}"), command]
+    };
+    let send = |what: &str| {
+        vec![
+            format!("  {what}"),
+            place.command("notices send --until-idle"),
+        ]
+    };
+    let retract = || {
+        step(
+            "take it back (a responder)",
+            "EMAIL",
+            &format!("retract {id} --reason TEXT"),
+        )
+    };
+    let rows = match shown.state {
+        "draft" => vec![
+            step(
+                "change its text (an author)",
+                "EMAIL",
+                &format!("revise {id} FILE"),
+            ),
+            step(
+                "hand it to an approver (an author)",
+                "EMAIL",
+                &format!("submit {id}"),
+            ),
+        ],
+        "in_review" => vec![
+            step(
+                "approve it (an approver who did not write it)",
+                "EMAIL",
+                &format!("approve {id}"),
+            ),
+            step(
+                "send it back (an approver)",
+                "EMAIL",
+                &format!("send-back {id} --reason TEXT"),
+            ),
+            step(
+                "withdraw it (an author)",
+                "EMAIL",
+                &format!("withdraw {id}"),
+            ),
+        ],
+        "approved" => vec![
+            step(
+                "publish it (an author or approver)",
+                "EMAIL",
+                &format!("publish {id}"),
+            ),
+            step(
+                "withdraw it (an author)",
+                "EMAIL",
+                &format!("withdraw {id}"),
+            ),
+        ],
+        "published" => {
+            let mut rows = Vec::new();
+            if shown.notices.planned > 0 {
+                rows.push(send("send what is due, where no server does"));
+            }
+            rows.push(step(
+                "hold it (a responder)",
+                "EMAIL",
+                &format!("hold {id} --reason TEXT"),
+            ));
+            rows.push(step(
+                "move its deadline (a responder)",
+                "EMAIL",
+                &format!("extend {id} --to TIME"),
+            ));
+            rows.push(retract());
+            rows
+        }
+        "held" => vec![
+            step(
+                "let it go on (a responder)",
+                "EMAIL",
+                &format!("resume {id}"),
+            ),
+            retract(),
+        ],
+        "expired" => vec![retract()],
+        _ if shown.corrections.planned > 0 => {
+            vec![send("send the corrections, where no server does")]
+        }
+        _ => Vec::new(),
+    };
+    if rows.is_empty() {
+        return "Nothing is left to do.".to_owned();
+    }
+    format!("What can be done next:\n{}", print::table(&[], &[], rows))
+}

@@ -1,0 +1,151 @@
+//! Order files: their schema, what is wrong with one, what it would do, and taking it in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use countermand_core::actor::Act;
+use countermand_core::order::{Order, OrderFile};
+use countermand_core::preview::Preview;
+use serde::Serialize;
+
+use super::super::{Exit, Failure, Open, Place, Result, number, print};
+use super::steps;
+
+pub(super) fn schema(place: &Place) -> Result<Exit> {
+    let schema = OrderFile::schema();
+    let text = serde_json::to_string_pretty(&schema).map_err(|e| Failure::failed(e.to_string()))?;
+    place.print.raw(&format!("{text}\n"))?;
+    Ok(Exit::Done)
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => Failure::usage(format!(
+            "{} is not UTF-8 text; an order is a TOML file",
+            file.display()
+        )),
+        _ => Failure::unreadable(file, &e),
+    })
+}
+
+/// What is right about a file: people want to see that they were understood.
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    title: String,
+    apps: Vec<String>,
+    package_ids: usize,
+    comply_by: String,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exit> {
+    open.authorise(Act::Read).await?;
+    let text = read(file)?;
+    let order = (open.app.check_order(&text)).map_err(|e| Failure::of_file(e, file))?;
+    let pins = &order.revision.pins;
+    let checked = Checked {
+        ok: true,
+        title: order.title().to_owned(),
+        apps: pins.apps.keys().cloned().collect(),
+        package_ids: pins.ids.len(),
+        comply_by: order.revision.file.deadline.comply_by.to_string(),
+        warnings: Vec::new(),
+    };
+    place.print.answer(&checked, || {
+        let names: Vec<&str> = pins.apps.values().map(String::as_str).collect();
+        format!(
+            "{}: {}. It forbids {} by {}; comply by {}.",
+            file.display(),
+            place.print.word("fine"),
+            names.join(", "),
+            print::counted(pins.ids.len() as u64, "package id", "package ids"),
+            steps::deadline(&order)
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn draft(place: &Place, open: &Open, file: &Path) -> Result<Exit> {
+    let text = read(file)?;
+    let order =
+        (open.app.draft(&open.actor, &text).await).map_err(|e| Failure::of_file(e, file))?;
+    steps::tell(place, open, &order).await
+}
+
+pub(super) async fn revise(place: &Place, open: &Open, id: &str, file: &Path) -> Result<Exit> {
+    let text = read(file)?;
+    let order =
+        (open.app.revise(&open.actor, id, &text).await).map_err(|e| Failure::of_file(e, file))?;
+    steps::tell(place, open, &order).await
+}
+
+/// A file wherever there is one of that name: an id has neither dot nor slash in it.
+pub(super) async fn preview(place: &Place, open: &Open, which: &str) -> Result<Exit> {
+    open.authorise(Act::Read).await?;
+    let file = Path::new(which);
+    let order = if file.is_file() || which.contains(['/', '.']) {
+        let order = open.app.check_order(&read(file)?);
+        order.map_err(|e| Failure::of_file(e, file))?
+    } else {
+        open.app.store.order_called(which).await?.order
+    };
+    let preview = open.app.preview(&order)?;
+    place
+        .print
+        .answer(&preview, || words(place, &order, &preview))?;
+    Ok(Exit::Done)
+}
+
+fn words(place: &Place, order: &Order, preview: &Preview) -> String {
+    let count = |what: &str, n: u64| vec![what.to_owned(), number(n)];
+    let unknown = &preview.unknown;
+    let mut text = format!("{}\n\n", place.print.bold(&print::tame(order.title())));
+    text += &print::table(
+        &["what it would hit now", "count"],
+        &[1],
+        [
+            count("people with the app", preview.people),
+            count("devices with the app", preview.devices),
+            count(
+                "  of them refused by another order already",
+                preview.already_denied,
+            ),
+            count("devices in scope", preview.in_scope),
+            count(
+                "  invisible: no source can see their apps",
+                unknown.invisible,
+            ),
+            count("  stale: the last report is too old", unknown.stale),
+            count("  without any report", unknown.no_report),
+            count("  with the app, but exempt", preview.exempt),
+            count("  with a weak match only", preview.weak_matches),
+            count("people in the audience", preview.audience),
+            count("people who would get the notice", preview.to_tell),
+        ],
+    );
+    for (what, counts) in [
+        ("platform", &preview.by_platform),
+        ("form factor", &preview.by_form_factor),
+        ("group", &preview.by_group),
+    ] {
+        if !counts.is_empty() {
+            text += &format!("\n\n{}", by(what, counts));
+        }
+    }
+    text + &format!(
+        "\n\nAn approval would sign: {}\nNothing was sent, and nothing was changed.",
+        preview.digest
+    )
+}
+
+fn by(what: &str, counts: &BTreeMap<String, u64>) -> String {
+    let rows = counts
+        .iter()
+        .map(|(name, n)| vec![name.clone(), number(*n)]);
+    print::table(
+        &[&format!("devices with the app, by {what}"), "count"],
+        &[1],
+        rows,
+    )
+}

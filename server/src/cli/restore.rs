@@ -1,0 +1,61 @@
+//! `restore`: a backup in the place of the database.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::{Exit, Failure, Place, Result, print};
+use crate::store::{self, sqlite_file};
+
+/// Put a backup in the place of the database, while no server runs
+#[derive(Debug, Args)]
+#[command(after_help = "Example: countermand restore countermand-2020-07-10.db")]
+pub struct Restore {
+    /// A file that `countermand backup` wrote
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Replace the database that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Restore {
+    pub async fn run(self, place: &Place) -> Result<Exit> {
+        let config = place.config()?;
+        let Some(database) = sqlite_file(&config.database.url, &place.data) else {
+            return Err(Failure::usage(
+                "this database is PostgreSQL; bring it back with pg_restore",
+            ));
+        };
+        if !place.config_file().exists() {
+            return Err(Failure::usage(format!(
+                "there is no config file {} yet; `{}` makes one, then restore with --force",
+                place.config_file().display(),
+                place.command("init")
+            )));
+        }
+        std::fs::File::open(&self.file).map_err(|e| Failure::unreadable(&self.file, &e))?;
+        store::restore(&self.file, &database, self.force).await?;
+        let open = place.open().await?;
+        let found = open.app.store.audit_verify().await?;
+        let document = serde_json::json!({
+            "database": database.display().to_string(),
+            "entries": found.entries,
+            "ok": found.ok,
+        });
+        place.print.answer(&document, || {
+            let record = print::counted(found.entries, "entry", "entries");
+            format!(
+                "Restored {} from {}. Its record has {record} and {}.",
+                database.display(),
+                self.file.display(),
+                if found.ok {
+                    "is whole"
+                } else {
+                    "has a fault; see audit verify"
+                }
+            )
+        })?;
+        Ok(Exit::Done)
+    }
+}
