@@ -1,6 +1,6 @@
 //! Refusals at doors: what was known then, by the reference that the person reads out.
 
-use countermand_core::change::Refusal;
+use countermand_core::change::{Refusal, RefusedAgain};
 use countermand_core::id::{OrderId, PersonId, refusal_ref};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -51,6 +51,19 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
     }
     for order in new {
         write.touch(Touched::Refused(order));
+    }
+    Ok(())
+}
+
+/// Adds repeats to refusals that are on record.
+pub(super) async fn count(write: &mut Write, again: &[RefusedAgain]) -> Result<()> {
+    for one in again {
+        sqlx::query("UPDATE refusal SET times = times + $2, last_at = CASE WHEN last_at < $3 THEN $3 ELSE last_at END WHERE fingerprint = $1")
+            .bind(format!("{:016x}", one.fingerprint))
+            .bind(one.times as i64)
+            .bind(micros(one.last_at))
+            .execute(write.db())
+            .await?;
     }
     Ok(())
 }
