@@ -18,6 +18,7 @@ mod people;
 mod receipts;
 mod refusals;
 mod rows;
+mod unreached;
 mod write;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use receipts::{Claim, Outcome, Settled, Turn, Turned, Wanted};
 pub use refusals::StoredRefusal;
+pub use unreached::Unreached;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
