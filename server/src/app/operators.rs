@@ -18,7 +18,7 @@ use crate::store::Session;
 const SESSION: Length = Length::hours(12);
 
 /// Shorter passwords are refused.
-const MIN_PASSWORD: usize = 10;
+pub const MIN_PASSWORD: usize = 10;
 
 /// What the browser keeps; the database has only its hash.
 #[derive(Debug)]

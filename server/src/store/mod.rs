@@ -21,6 +21,7 @@ mod restore;
 mod rows;
 mod turns;
 mod workers;
+mod unreached;
 mod write;
 
 use std::collections::HashMap;
@@ -39,6 +40,7 @@ pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;
 pub use restore::restore;
 pub use turns::{Claim, Outcome, Settled, Turn, Turned, Wanted};
+pub use unreached::Unreached;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
