@@ -9,5 +9,6 @@ pub mod gate;
 pub mod import;
 pub mod live;
 pub mod outbox;
+pub mod serve;
 pub mod store;
 pub mod web;

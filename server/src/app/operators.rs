@@ -72,6 +72,30 @@ impl App {
         ))
     }
 
+    /// As long as nobody can sign in: a link for the first operator who may manage operators, else
+    /// for the first there is.
+    pub async fn first_way_in(&self) -> Result<Option<String>> {
+        let operators = self.store.operators().await?;
+        for operator in &operators {
+            if self
+                .store
+                .credentials(&operator.email)
+                .await?
+                .is_some_and(|c| c.password.is_some())
+            {
+                return Ok(None);
+            }
+        }
+        let admin = operators.iter().find(|o| o.roles.contains(&Role::Admin));
+        match admin.or(operators.first()) {
+            Some(first) => Ok(Some(
+                self.invite(&Actor::System("start".to_owned()), &first.email)
+                    .await?,
+            )),
+            None => Ok(None),
+        }
+    }
+
     /// Whether the link's token is the one that was given out.
     pub async fn is_invited(&self, email: &str, token: &str) -> Result<bool> {
         let credentials = self

@@ -47,7 +47,7 @@ pub struct Demo {
     pub clock: Arc<ShiftedClock>,
     pub doors: Doors,
     /// Takes each line of the story as it happens.
-    pub tell: Box<dyn FnMut(&Line) + Send>,
+    pub tell: Box<dyn FnMut(&Line) + Send + Sync>,
 }
 
 impl Debug for Demo {

@@ -62,6 +62,19 @@ impl Answer {
 }
 
 impl Gate {
+    /// Asks as a door would, without a wire between: whether it lets in, and what the person reads.
+    pub async fn ask(&self, question: Question) -> (bool, String) {
+        let asked = Asked {
+            question,
+            vouched: true,
+            garbled: false,
+        };
+        match self.answer(Route::Http, &asked, Instant::now()).await.0 {
+            Outcome::Answer(answer) => (answer.decision < Decision::Deny, answer.line),
+            Outcome::TooOld => (false, "There is no verdict just now.".to_owned()),
+        }
+    }
+
     /// The answer, counted and, where it refuses, on record. Never waits for the database longer than
     /// the recorder's patience.
     pub(super) async fn answer(
@@ -228,13 +241,7 @@ pub(super) fn nothing() -> Verdict {
 }
 
 /// What is written down: enough to tell later what was known then.
-fn refusal(
-    route: Route,
-    asked: &Asked,
-    answer: &Answer,
-    at: Timestamp,
-    age: Duration,
-) -> Refusal {
+fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Duration) -> Refusal {
     let verdict = &answer.verdict;
     let orders: BTreeSet<_> = verdict
         .because

@@ -62,7 +62,7 @@ impl fmt::Debug for Setup {
 }
 
 /// How far a sender has come, since it began.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Progress {
     pub accepted: u64,
     pub rejected: u64,

@@ -20,8 +20,8 @@ mod refusals;
 mod restore;
 mod rows;
 mod turns;
-mod workers;
 mod unreached;
+mod workers;
 mod write;
 
 use std::collections::HashMap;
