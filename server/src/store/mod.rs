@@ -80,16 +80,27 @@ pub fn sqlite_file(url: &str, data: &Path) -> Option<PathBuf> {
     Some(data.join(path.trim_start_matches("//")))
 }
 
+/// The file's whole path as a URL, in which blanks and question marks must not mean anything.
+fn sqlite_url(file: &Path, mode: &str) -> Result<String> {
+    let whole = std::path::absolute(file)
+        .map_err(|e| StoreError::Unsupported(format!("{}: {e}", file.display())))?;
+    let mut url = "sqlite://".to_owned();
+    for byte in whole.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte) {
+            url.push(char::from(*byte));
+        } else {
+            url += &format!("%{byte:02X}");
+        }
+    }
+    Ok(format!("{url}?mode={mode}"))
+}
+
 impl Store {
     /// Opens the database at `url`, and makes its tables where they are missing.
     pub async fn open(url: &str, data: &Path) -> Result<Store> {
         install_default_drivers();
         let (backend, url, file) = match sqlite_file(url, data) {
-            Some(path) => (
-                Backend::Sqlite,
-                format!("sqlite://{}?mode=rwc", path.display()),
-                Some(path),
-            ),
+            Some(path) => (Backend::Sqlite, sqlite_url(&path, "rwc")?, Some(path)),
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 (Backend::Postgres, url.to_owned(), None)
             }
