@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "name")]
 pub enum Actor {
-    /// An operator who signed in, or was named with `--as` while `trust_shell` holds.
+    /// An operator who signed in.
     Operator(String),
+    /// An operator named with `--as` by whoever sat at the machine's shell, believed because
+    /// `trust_shell` holds. The record shows both.
+    Shell { operator: String, user: String },
     /// Somebody at the machine's own shell, by the name that the operating system knows.
     Local(String),
     /// A person who is no operator, acting for themselves.
@@ -25,6 +28,7 @@ impl Actor {
     pub fn name(&self) -> &str {
         match self {
             Actor::Operator(n) | Actor::Local(n) | Actor::Person(n) | Actor::System(n) => n,
+            Actor::Shell { operator, .. } => operator,
         }
     }
 }
@@ -33,6 +37,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Actor::Operator(n) | Actor::Person(n) => f.write_str(n),
+            Actor::Shell { operator, user } => write!(f, "{operator} (by the shell of {user})"),
             Actor::Local(n) => write!(f, "local:{n}"),
             Actor::System(n) => write!(f, "system:{n}"),
         }

@@ -70,6 +70,14 @@ pub struct Refusal {
     pub known: String,
 }
 
+/// Somebody whose refusal is on record was refused again for the same cause, so many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedAgain {
+    pub fingerprint: u64,
+    pub times: u64,
+    pub last_at: Timestamp,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -114,6 +122,7 @@ pub enum Change {
     },
     Attestation(Attestation),
     Refusals(Vec<Refusal>),
+    RefusedAgain(Vec<RefusedAgain>),
 }
 
 impl Change {
@@ -194,7 +203,7 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
-            Change::Refusals(_) => None,
+            Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }
     }
 }

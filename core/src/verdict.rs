@@ -218,12 +218,12 @@ impl Verdict {
             .fold(0, |n, b| (n << 8) | u64::from(*b))
     }
 
-    /// The reason that decided, for the line a refused person reads.
+    /// The reason that decided, for the line a refused person reads: of the strictest reasons one
+    /// with evidence, since a milder order's app is no remedy. `None` where a fallback alone decided.
     pub fn foremost(&self) -> Option<&Reason> {
-        self.because
-            .iter()
-            .find(|r| r.seen.is_some())
-            .or(self.because.first())
+        let mut deciding = self.because.iter().filter(|r| r.decision == self.decision);
+        let first = deciding.clone().next();
+        deciding.find(|r| r.seen.is_some()).or(first)
     }
 
     /// One line for the person: why, and what to do (invariant 2). No control characters.

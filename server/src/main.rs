@@ -3,8 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use countermand::cli::{self, Exit, Failure, Job, World};
-use countermand::clock::{Clock, ManualClock, RandomIds, SystemClock};
+use countermand::app::App;
+use countermand::cli::{self, Exit, Failure, Job, Place, World, number};
+use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, SystemClock};
+use countermand::config::{DatabaseConfig, NoticesConfig};
+use countermand::demo;
+use countermand::outbox::worker::Progress;
+use countermand::serve::{self, Options};
+use countermand_core::actor::Act;
 use countermand_core::order::when::When;
 
 /// The moment that the program takes for now: for exercises and tests. Its clock then stands still.
@@ -37,10 +43,73 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
     };
     match cli::run(cli, world).await? {
         Job::Done(exit) => Ok(exit),
-        Job::Serve(..) => Err(Failure::failed("serve is not built yet")),
-        Job::Demo(..) => Err(Failure::failed("demo is not built yet")),
-        Job::Send(..) => Err(Failure::failed("notices send is not built yet")),
+        Job::Serve(place, _) => {
+            let open = place.open().await?;
+            open.authorise(Act::Administer).await?;
+            let gate = serve::gates(&open.app);
+            let alone = std::future::ready(());
+            failed(serve::run(open.app, &place.data, Options::default(), gate, alone).await)
+        }
+        Job::Demo(place, demo) => play(&place, demo.story).await,
+        Job::Send(place, send) => {
+            let open = place.open().await?;
+            open.authorise(Act::Administer).await?;
+            let print = place.print.clone();
+            let sent = serve::send(open.app, &place.data, send.until_idle, sending_bar()).await;
+            let progress = sent.map_err(|e| Failure::failed(format!("{e:#}")))?;
+            print.answer(&progress, || {
+                format!(
+                    "{} accepted, {} rejected, {} unknown; {} attempts were put off and repeated.",
+                    number(progress.accepted),
+                    number(progress.rejected),
+                    number(progress.unknown),
+                    number(progress.deferred)
+                )
+            })?;
+            Ok(Exit::Done)
+        }
     }
+}
+
+fn failed(done: anyhow::Result<()>) -> Result<Exit, Failure> {
+    done.map(|()| Exit::Done)
+        .map_err(|e| Failure::failed(format!("{e:#}")))
+}
+
+/// How the sending goes on, on a terminal.
+fn sending_bar() -> impl Fn(&Progress) + Send + 'static {
+    let bar = indicatif::ProgressBar::new(0);
+    if let Ok(style) =
+        indicatif::ProgressStyle::with_template("{bar:40} {pos} of {len} notices  {msg}")
+    {
+        bar.set_style(style);
+    }
+    move |progress| {
+        let settled = progress.accepted + progress.rejected + progress.unknown;
+        bar.set_length(settled + (progress.in_flight + progress.claimed + progress.planned) as u64);
+        bar.set_position(settled);
+        bar.set_message(progress.trouble.clone().unwrap_or_default());
+    }
+}
+
+/// The demo has a folder of its own, new at every start and gone at its end.
+async fn play(place: &Place, story: bool) -> Result<Exit, Failure> {
+    let folder = std::env::temp_dir().join(format!("countermand-demo-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    let mut config = place.config()?;
+    config.database.url = DatabaseConfig::default().url;
+    config.notices = NoticesConfig::default();
+    config.gate.secret = RandomIds.secret();
+    let clock = Arc::new(ShiftedClock::showing(demo::begins()));
+    let app = App::open(config, &folder, clock.clone(), Arc::new(RandomIds)).await?;
+    let done = serve::demo(app, clock, &folder, story, |line| {
+        println!("{}", line.in_words())
+    })
+    .await;
+    let _ = std::fs::remove_dir_all(&folder);
+    failed(done)
 }
 
 fn clock() -> Result<Arc<dyn Clock>, Failure> {

@@ -100,6 +100,28 @@ impl Index {
         standing
     }
 
+    /// How many people have been told of the order.
+    pub fn told_of(&self, order: OrderId) -> u64 {
+        self.rules.get(&order).map_or(0, |r| r.told.len() as u64)
+    }
+
+    /// Devices that some order refuses now.
+    pub fn refused(&self, at: Timestamp) -> u64 {
+        if self.settings.doors_open.is_some() {
+            return 0;
+        }
+        let refuses = |device: &&crate::fleet::Device| {
+            let person = device.person.and_then(|p| self.person(p));
+            person.is_some_and(|person| {
+                self.rules
+                    .values()
+                    .filter_map(|r| self.speak(r, person, device, at))
+                    .any(|reason| reason.decision == Decision::Deny)
+            })
+        };
+        self.devices().filter(refuses).count() as u64
+    }
+
     /// Other orders that would still refuse the person one of their devices, if `order` were gone.
     pub fn still_forbidden(&self, order: OrderId, person: PersonId, at: Timestamp) -> Vec<OrderId> {
         let Some(person) = self.person(person) else {

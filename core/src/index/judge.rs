@@ -69,14 +69,15 @@ impl Index {
                 );
             }
         }
-        if fits.len() > 1
-            && let Some(person) = known
-        {
+        if fits.len() > 1 {
             let decision = match self.policy.ambiguous_key {
                 Ambiguous::Strictest => Decision::Allow,
                 Ambiguous::Deny => Decision::Deny,
             };
-            self.name_fallback(person, Fallback::AmbiguousKey, decision, at, &mut tally);
+            // Of every candidate: the answer may not hang on which device has the lower number.
+            for holder in fits.iter().filter_map(|d| owner(d)).chain(person) {
+                self.name_fallback(holder, Fallback::AmbiguousKey, decision, at, &mut tally);
+            }
         }
         match person {
             Some(person) if fits.is_empty() && question.keys.is_empty() => {
@@ -92,7 +93,10 @@ impl Index {
                 );
             }
             Some(_) => {}
-            None if question.person.is_none() && !fits.is_empty() => {}
+            // A device that is nobody's tells no more of who asks than no key at all.
+            None if question.person.is_none()
+                && !fits.is_empty()
+                && fits.iter().all(|d| owner(d).is_some()) => {}
             None => self.judge_stranger(at, &mut tally),
         }
         tally.finish(known.map(|p| p.id), one)
@@ -131,7 +135,10 @@ impl Index {
 
     /// Fallbacks speak only where an order is enforcing for that person; for a stranger, for anyone.
     fn judge_stranger(&self, at: Timestamp, tally: &mut Tally) {
-        let enforcing = self.rules.values().filter(|r| r.enforces_for_anyone(at));
+        let enforcing = self
+            .rules
+            .values()
+            .filter(|r| self.enforces_for_anyone(r, at));
         let softest = enforcing
             .map(|r| soften(self.policy.unknown_person, r, false).0)
             .max();
@@ -189,16 +196,41 @@ impl Index {
         person: &'a Person,
         at: Timestamp,
     ) -> impl Iterator<Item = (&'a Rule, Timestamp)> {
-        self.rules.values().filter_map(move |rule| {
-            rule.order.in_force(at)?;
-            if !scope::includes(&rule.order.revision.file, person)
-                || self.is_exempt(rule.order.id, Some(person), None, at)
-            {
-                return None;
-            }
-            let from = rule.enforces_from(person.id)?;
-            (from <= at).then_some((rule, from))
-        })
+        self.rules
+            .values()
+            .filter_map(move |rule| Some((rule, self.enforces_for(rule, person, at)?)))
+    }
+
+    /// Since when the order has been enforcing for the person, if it is at `at`.
+    fn enforces_for(&self, rule: &Rule, person: &Person, at: Timestamp) -> Option<Timestamp> {
+        rule.order.in_force(at)?;
+        if !scope::includes(&rule.order.revision.file, person)
+            || self.is_exempt(rule.order.id, Some(person), None, at)
+        {
+            return None;
+        }
+        rule.enforces_from(person.id).filter(|from| *from <= at)
+    }
+
+    /// Whether the order refuses anyone yet: who was told and has left its scope is no one to it.
+    fn enforces_for_anyone(&self, rule: &Rule, at: Timestamp) -> bool {
+        if rule
+            .order
+            .in_force(at)
+            .is_none_or(|p| p.comply_by.at() > at)
+        {
+            return false;
+        }
+        let enforces = |person: PersonId| {
+            self.person(person)
+                .is_some_and(|p| self.enforces_for(rule, p, at).is_some())
+        };
+        if rule.order.revision.file.deadline.enforce_untold {
+            let people = self.in_scope_people(&rule.order);
+            people.iter().any(|p| enforces(PersonId(p)))
+        } else {
+            rule.told.keys().any(|p| enforces(*p))
+        }
     }
 
     fn judge(&self, person: &Person, device: &Device, at: Timestamp, tally: &mut Tally) {
@@ -403,23 +435,5 @@ impl Rule {
             .is_some_and(|p| p.approval.audience.0.contains(person.0));
         self.order
             .enforces_from(listed, self.told.get(&person).copied())
-    }
-
-    /// Whether the order refuses anyone yet.
-    fn enforces_for_anyone(&self, at: Timestamp) -> bool {
-        if self
-            .order
-            .in_force(at)
-            .is_none_or(|p| p.comply_by.at() > at)
-        {
-            return false;
-        }
-        self.order
-            .enforces_from(true, None)
-            .is_some_and(|from| from <= at)
-            || self
-                .told
-                .keys()
-                .any(|p| self.enforces_from(*p).is_some_and(|from| from <= at))
     }
 }

@@ -87,7 +87,8 @@ pub struct Index {
     packages: BTreeMap<PackageNo, Package>,
     people: Vec<Option<Person>>,
     devices: Vec<Option<Device>>,
-    by_address: HashMap<String, PersonId>,
+    /// More than one only while an address moves from one person to another.
+    by_address: HashMap<String, Vec<PersonId>>,
     by_key: HashMap<String, Vec<DeviceId>>,
     devices_of: HashMap<PersonId, Vec<DeviceId>>,
     /// Members of each group.
@@ -145,16 +146,25 @@ impl Index {
         let id = person.id;
         if let Some(old) = slot(&mut self.people, id.0).take() {
             for address in old.addresses() {
-                self.by_address.remove(address);
+                if let Some(fits) = self.by_address.get_mut(address) {
+                    fits.retain(|p| *p != id);
+                }
             }
             for group in &old.groups {
                 if let Some(members) = self.groups.get_mut(group) {
                     members.remove(id.0);
+                    // As if it had never been: an index built anew does not know it either.
+                    if members.is_empty() {
+                        self.groups.remove(group);
+                    }
                 }
             }
         }
         for address in person.addresses() {
-            self.by_address.insert(address.to_owned(), id);
+            let fits = self.by_address.entry(address.to_owned()).or_default();
+            if !fits.contains(&id) {
+                fits.push(id);
+            }
         }
         for group in &person.groups {
             self.groups.entry(group.clone()).or_default().insert(id.0);
@@ -232,7 +242,7 @@ impl Index {
     }
 
     pub fn person_called(&self, address: &str) -> Option<&Person> {
-        self.person(*self.by_address.get(&fold(address))?)
+        self.person(*self.by_address.get(&fold(address))?.iter().min()?)
     }
 
     pub fn people(&self) -> impl Iterator<Item = &Person> {
@@ -279,7 +289,7 @@ impl Index {
         self.packages.get(&no)
     }
 
-    /// Names of all groups that have, or have had, members.
+    /// Names of all groups that have members, and how many.
     pub fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
         self.groups
             .iter()
@@ -287,7 +297,7 @@ impl Index {
     }
 
     pub fn knows_group(&self, name: &str) -> bool {
-        self.groups.get(name).is_some_and(|m| !m.is_empty())
+        self.groups.contains_key(name)
     }
 
     /// When the person was first told of the order.

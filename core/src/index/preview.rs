@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 use super::Index;
 use super::judge::strongest;
 use crate::fleet::{Device, Person};
-use crate::id::OrderId;
+use crate::id::{OrderId, PersonId};
 use crate::order::file::Tell;
 use crate::order::{Audience, Order, approval_digest};
 use crate::preview::Preview;
@@ -80,7 +80,11 @@ impl Index {
             .fold(RoaringBitmap::new(), |all, on| all | on);
         let mut people = RoaringBitmap::new();
         let mut tell = if file.audience.tell == Tell::Everyone {
-            audience.0.clone()
+            let told = |p: &u32| {
+                self.person(PersonId(*p))
+                    .is_some_and(|p| !self.is_exempt(order.id, Some(p), None, at))
+            };
+            audience.0.iter().filter(told).collect()
         } else {
             RoaringBitmap::new()
         };

@@ -142,11 +142,15 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
         words.of(order.title()),
         for_people(sent, zone)
     );
-    all.push_str(if context.was_refused {
-        " Mail was refused to a device of yours because of it; it is open again."
-    } else {
-        " Mail was not refused to you because of it."
-    });
+    all.push_str(
+        match (context.was_refused, context.still_forbidden.is_empty()) {
+            (true, true) => {
+                " Mail was refused to a device of yours because of it; it is open again."
+            }
+            (true, false) => " Mail was refused to a device of yours because of it.",
+            (false, _) => " Mail was not refused to you because of it.",
+        },
+    );
     if let Some(Retraction { reason, .. }) = order.retraction()
         && !text.contains(reason.as_str())
     {

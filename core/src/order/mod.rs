@@ -19,6 +19,7 @@ pub use state::{
 };
 
 use crate::duration::Length;
+use crate::fleet::fold;
 use crate::id::OrderId;
 use file::Weak;
 use state::State as S;
@@ -104,7 +105,7 @@ impl Order {
         Order {
             id,
             created_at: revision.at,
-            authors: BTreeSet::from([revision.by.clone()]),
+            authors: BTreeSet::from([fold(&revision.by)]),
             revision,
             state: State::Draft { sent_back: None },
         }
@@ -115,7 +116,7 @@ impl Order {
         match self.state {
             S::Draft { .. } | S::InReview { .. } | S::Approved(_) => {
                 let mut authors = self.authors;
-                authors.insert(revision.by.clone());
+                authors.insert(fold(&revision.by));
                 Ok(Order {
                     authors,
                     revision,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Order;
 use super::when::When;
 use crate::duration::Length;
+use crate::fleet::fold;
 
 /// An approval that nobody used for this long must be given again (invariant 13).
 pub const APPROVAL_HOLDS_FOR: Length = Length::days(7);
@@ -196,9 +197,9 @@ impl Order {
     ) -> Result<Order, TransitionError> {
         match self.state {
             State::InReview { .. } => {
-                if self.authors.contains(&approval.by)
-                    || self.authors.iter().any(|a| same_person.contains(a))
-                {
+                let wrote = |name: &String| self.authors.contains(&fold(name));
+                let own = wrote(&approval.by) || same_person.iter().any(wrote);
+                if own {
                     return Err(TransitionError::OwnApproval { by: approval.by });
                 }
                 Ok(Order {

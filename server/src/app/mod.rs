@@ -8,6 +8,7 @@ pub mod exempt;
 pub mod import;
 pub mod mode;
 pub mod notices;
+pub mod office;
 pub mod operators;
 pub mod publish;
 pub mod respond;
@@ -118,6 +119,20 @@ impl App {
         })
     }
 
+    /// Writes down the config's mode as the installation's: from here on the database's holds.
+    pub async fn initialise(&self, actor: &Actor) -> Result<()> {
+        let settings = countermand_core::index::Settings {
+            mode: self.config.mode,
+            doors_open: None,
+        };
+        let change = Change::Settings {
+            settings,
+            action: "init",
+            why: String::new(),
+        };
+        Ok(self.commit(actor, change).await?)
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -144,7 +159,10 @@ impl App {
                 needed()
             )),
             Actor::Person(name) => refuse(format!("{name} is no operator")),
-            Actor::Operator(email) => match self.store.operator(email).await? {
+            Actor::Operator(email)
+            | Actor::Shell {
+                operator: email, ..
+            } => match self.store.operator(email).await? {
                 None => refuse(format!(
                     "there is no operator «{email}»; `countermand operator add {email} --role …` makes one"
                 )),

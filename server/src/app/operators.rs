@@ -18,7 +18,7 @@ use crate::store::Session;
 const SESSION: Length = Length::hours(12);
 
 /// Shorter passwords are refused.
-const MIN_PASSWORD: usize = 10;
+pub const MIN_PASSWORD: usize = 10;
 
 /// What the browser keeps; the database has only its hash.
 #[derive(Debug)]
@@ -70,6 +70,30 @@ impl App {
             "{base}/set-up?email={}&token={token}",
             email.replace('+', "%2B")
         ))
+    }
+
+    /// As long as nobody can sign in: a link for the first operator who may manage operators, else
+    /// for the first there is.
+    pub async fn first_way_in(&self) -> Result<Option<String>> {
+        let operators = self.store.operators().await?;
+        for operator in &operators {
+            if self
+                .store
+                .credentials(&operator.email)
+                .await?
+                .is_some_and(|c| c.password.is_some())
+            {
+                return Ok(None);
+            }
+        }
+        let admin = operators.iter().find(|o| o.roles.contains(&Role::Admin));
+        match admin.or(operators.first()) {
+            Some(first) => Ok(Some(
+                self.invite(&Actor::System("start".to_owned()), &first.email)
+                    .await?,
+            )),
+            None => Ok(None),
+        }
     }
 
     /// Whether the link's token is the one that was given out.

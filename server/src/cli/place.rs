@@ -97,7 +97,10 @@ impl Place {
     fn actor(&self, config: &Config) -> Result<Actor> {
         match &self.operator {
             None => Ok(Actor::Local(os_user())),
-            Some(email) if config.server.trust_shell => Ok(Actor::Operator(fold(email))),
+            Some(email) if config.server.trust_shell => Ok(Actor::Shell {
+                operator: fold(email),
+                user: os_user(),
+            }),
             Some(_) => Err(Failure::policy(format!(
                 "--as is not believed here: [server] trust_shell is not true in {}; set it, or act in the console",
                 self.config_file().display()

@@ -1,3 +1,185 @@
 //! The front doors of mail: each asks for a verdict, each gets one in its own wire format.
+//!
+//! A door is answered from the index alone, so it goes on being answered while the database is away,
+//! until the view is older than `max_view_age`. To add a door: a [`Route`], a file that turns its
+//! question into an [`ask::Asked`] and the [`ask::Outcome`] into its answer, and a line in [`router`].
 
+mod ask;
+mod dovecot;
+mod http;
+pub mod metrics;
+pub mod page;
+mod record;
 pub mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
+use axum::routing::any;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::clock::Clock;
+use crate::config::GateConfig;
+use crate::live::Live;
+use crate::store::Store;
+
+use metrics::{DoorFigures, Metrics};
+use page::RefusedPage;
+use record::Recorder;
+
+/// The header that proves that a proxy asks.
+const SECRET: &str = "x-countermand-secret";
+
+/// Longer than any answer takes, and no longer than the shipped configurations wait.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Questions that are answered at once; more wait their turn.
+const AT_ONCE: usize = 1024;
+
+/// By which protocol a door asks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Route {
+    /// Forward authentication: nginx, Caddy, Traefik, HAProxy, Envoy.
+    Http,
+    Dovecot,
+}
+
+impl Route {
+    pub const ALL: [Route; 2] = [Route::Http, Route::Dovecot];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Route::Http => "http",
+            Route::Dovecot => "dovecot",
+        }
+    }
+}
+
+/// What the doors ask.
+pub struct Gate {
+    live: Arc<Live>,
+    clock: Arc<dyn Clock>,
+    config: GateConfig,
+    /// Where the person signs in to see why, without a slash at its end.
+    public_url: String,
+    page: RefusedPage,
+    recorder: Recorder,
+    metrics: Metrics,
+    turns: Semaphore,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("config", &self.config)
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// `page` draws what a browser is shown when it was refused ([`page::plain`] will do).
+    /// Somebody must run [`Gate::keep_recording`], or each refusal waits in vain for its record.
+    #[expect(
+        clippy::expect_used,
+        reason = "the metrics' names are constants, and the unit test makes them"
+    )]
+    pub fn new(
+        live: Arc<Live>,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        config: GateConfig,
+        public_url: &str,
+        page: RefusedPage,
+    ) -> Arc<Gate> {
+        let metrics = Metrics::new().expect("the metrics have valid names");
+        let recorder = Recorder::new(store, clock.clone(), metrics.unrecorded.clone());
+        Arc::new(Gate {
+            live,
+            clock,
+            config,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            page,
+            recorder,
+            metrics,
+            turns: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// Puts refusals on record, for ever.
+    pub async fn keep_recording(self: Arc<Self>) {
+        self.recorder.keep_writing().await;
+    }
+
+    /// Puts on record what is not yet: before an orderly end.
+    pub async fn flush(&self) -> crate::store::Result<()> {
+        self.recorder.flush().await
+    }
+
+    /// How each door that was asked has fared since the start of this process.
+    pub fn figures(&self) -> Vec<DoorFigures> {
+        self.metrics.figures()
+    }
+
+    /// The registry that `/metrics` writes out, with the figures of this moment.
+    pub fn registry(&self) -> &prometheus::Registry {
+        let age = self.live.age(self.clock.now());
+        self.metrics.view_age.set(age.as_secs_f64());
+        &self.metrics.registry
+    }
+}
+
+/// The HTTP gates. Whatever fails here answers 503, so that the door does as its own configuration
+/// says.
+pub fn router(gate: Arc<Gate>) -> Router {
+    Router::new()
+        .route("/gate/http", any(http::verdict))
+        .route("/gate/http/", any(http::verdict))
+        .route("/gate/http/{*original}", any(http::verdict))
+        .route("/gate/eas-refused", any(http::eas_refused))
+        .route("/gate/web-refused", any(http::web_refused))
+        .route("/gate/dovecot", any(dovecot::policy))
+        .layer(middleware::from_fn_with_state(gate.clone(), guard))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            LONGEST,
+        ))
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| no_verdict(),
+        ))
+        .with_state(gate)
+}
+
+/// Lets nobody ask who does not know the secret: a proxy makes every outsider a loopback peer.
+async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response<Body> {
+    let shown = request
+        .headers()
+        .get(SECRET)
+        .map_or(&[][..], |v| v.as_bytes());
+    let secret = gate.config.secret.as_bytes();
+    if secret.is_empty() || !bool::from(shown.ct_eq(secret)) {
+        return (
+            StatusCode::UNAUTHORIZED,
+            "The gates answer whoever shows the header X-Countermand-Secret with the value of [gate] secret in \
+             countermand.toml; this request did not. The configurations in deploy/ set it.\n",
+        )
+            .into_response();
+    }
+    match gate.turns.acquire().await {
+        Ok(_turn) => next.run(request).await,
+        Err(_) => no_verdict(),
+    }
+}
+
+fn no_verdict() -> Response<Body> {
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
+}

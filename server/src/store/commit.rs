@@ -37,6 +37,7 @@ impl Store {
                 orders::save_attestation(&mut write, attestation).await?
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
+            Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,
         }
         if let Some(statement) = commit.change.statement() {
             write.record(&commit.actor, commit.at, &statement).await?;

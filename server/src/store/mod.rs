@@ -3,7 +3,7 @@
 //!
 //! **One write path.** Every write is a [`write::Write`]: it raises the version (which makes writers
 //! queue on both databases), does its work, appends the audit entry and the note to followers, and
-//! commits. [`Store::commit`] is the door for changes, `receipts` that for the outbox. To add a kind
+//! commits. [`Store::commit`] is the door for changes, `turns` that for the outbox. To add a kind
 //! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`follow::Touched`]
 //! with its loading in `follow.rs`, and a case in the contract suite.
 
@@ -19,6 +19,9 @@ mod receipts;
 mod refusals;
 mod restore;
 mod rows;
+mod turns;
+mod unreached;
+mod workers;
 mod write;
 
 use std::collections::HashMap;
@@ -34,9 +37,10 @@ use sqlx::{AnyPool, Executor};
 pub use access::{Credentials, Session};
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
-pub use receipts::{Claim, Outcome, Settled, Turn, Turned, Wanted};
 pub use refusals::StoredRefusal;
 pub use restore::restore;
+pub use turns::{Claim, Outcome, Settled, Turn, Turned, Wanted};
+pub use unreached::Unreached;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -84,10 +88,16 @@ pub fn sqlite_file(url: &str, data: &Path) -> Option<PathBuf> {
 fn sqlite_url(file: &Path, mode: &str) -> Result<String> {
     let whole = std::path::absolute(file)
         .map_err(|e| StoreError::Unsupported(format!("{}: {e}", file.display())))?;
+    let text = whole.to_str().ok_or_else(|| {
+        StoreError::Unsupported(format!(
+            "the path «{}» is not UTF-8; put the database under another",
+            file.display()
+        ))
+    })?;
     let mut url = "sqlite://".to_owned();
-    for byte in whole.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte) {
-            url.push(char::from(*byte));
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            url.push(char::from(byte));
         } else {
             url += &format!("%{byte:02X}");
         }

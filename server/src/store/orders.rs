@@ -93,12 +93,18 @@ pub(super) async fn retract(
     let told: RoaringBitmap = told.into_iter().map(|p| p as u32).collect();
     let (notices, _) = receipts::counts(write.db(), order.id).await?;
     let version = write.version;
-    sqlx::query("UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND state = 'claimed' AND kind <> 'correction'")
-        .bind(&id)
-        .bind(version)
-        .bind(ReceiptState::Cancelled.as_str())
-        .execute(write.db())
-        .await?;
+    // Two statements, since there is an index for each: the order's receipts may be very many.
+    for which in ["worker IS NOT NULL", "worker IS NULL"] {
+        let sql = format!(
+            "UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND {which} AND state = 'claimed' AND kind <> 'correction'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&id)
+            .bind(version)
+            .bind(ReceiptState::Cancelled.as_str())
+            .execute(write.db())
+            .await?;
+    }
     let mut order = order.clone();
     if let State::Retracted { retraction, .. } = &mut order.state {
         let answer = &mut retraction.answer;

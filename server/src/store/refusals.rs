@@ -1,6 +1,6 @@
 //! Refusals at doors: what was known then, by the reference that the person reads out.
 
-use countermand_core::change::Refusal;
+use countermand_core::change::{Refusal, RefusedAgain};
 use countermand_core::id::{OrderId, PersonId, refusal_ref};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -24,6 +24,7 @@ pub struct StoredRefusal {
 }
 
 pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> {
+    let mut new = std::collections::BTreeSet::new();
     for refusal in refusals {
         sqlx::query("INSERT INTO refusal (fingerprint, reference, person, first_at, last_at, times, known) VALUES ($1, $2, $3, $4, $4, 1, $5) ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at, times = refusal.times + 1")
             .bind(format!("{:016x}", refusal.fingerprint))
@@ -44,9 +45,25 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
                 .execute(write.db())
                 .await?;
             if done.rows_affected() == 1 {
-                write.touch(Touched::Refused(*order));
+                new.insert(*order);
             }
         }
+    }
+    for order in new {
+        write.touch(Touched::Refused(order));
+    }
+    Ok(())
+}
+
+/// Adds repeats to refusals that are on record.
+pub(super) async fn count(write: &mut Write, again: &[RefusedAgain]) -> Result<()> {
+    for one in again {
+        sqlx::query("UPDATE refusal SET times = times + $2, last_at = CASE WHEN last_at < $3 THEN $3 ELSE last_at END WHERE fingerprint = $1")
+            .bind(format!("{:016x}", one.fingerprint))
+            .bind(one.times as i64)
+            .bind(micros(one.last_at))
+            .execute(write.db())
+            .await?;
     }
     Ok(())
 }
@@ -59,6 +76,17 @@ impl Store {
             .fetch_all(&self.readers)
             .await?;
         Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
+    /// Whether a door refused that person because of the order.
+    pub async fn was_refused(&self, order: OrderId, person: PersonId) -> Result<bool> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1 AND person = $2")
+                .bind(order.to_string())
+                .bind(i64::from(person.0))
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(found.is_some())
     }
 
     /// Refusals that go by that reference, newest first; nearly always one.

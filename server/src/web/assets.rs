@@ -5,7 +5,12 @@
 
 use std::sync::LazyLock;
 
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse as _;
 use sha2::{Digest, Sha256};
+
+use super::errors::{Answer, Fault};
 
 struct Asset {
     stem: &'static str,
@@ -68,6 +73,17 @@ pub fn asset_url(name: &str) -> String {
         })
         .and_then(|at| NAMES.get(at));
     format!("/assets/{}", known.map_or(name, String::as_str))
+}
+
+/// The hash is in the name, so what stands under it never changes.
+pub(super) async fn serve(Path(name): Path<String>) -> Answer {
+    let (content_type, bytes) =
+        asset(&name).ok_or_else(|| Fault::nothing_here("There is no such file."))?;
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 #[cfg(test)]

@@ -184,6 +184,35 @@ fn the_story_from_draft_to_retraction() {
 }
 
 #[test]
+fn what_was_sent_is_corrected() {
+    let shop = Shop::new();
+    let id = shop.published();
+    assert_eq!(
+        shop.does("--json notices send --until-idle").json()["accepted"],
+        2
+    );
+    let shown = shop.gets(ANN, &format!("order show {id}"));
+    assert_eq!(
+        (&shown["notices"]["planned"], &shown["notices"]["accepted"]),
+        (&0.into(), &2.into())
+    );
+    let answer = shop.gets(CY, &format!("order retract {id} --reason Wrong"));
+    assert_eq!(
+        (&answer["accepted"], &answer["corrections_planned"]),
+        (&2.into(), &2.into())
+    );
+    let status = format!("notices status {id}");
+    assert_eq!(shop.gets(ANN, &status)["finished"], false);
+    shop.does("notices send --until-idle");
+    let status = shop.gets(ANN, &status);
+    assert_eq!(
+        (&status["finished"], &status["corrections"]["accepted"]),
+        (&true.into(), &2.into())
+    );
+    assert_eq!(shop.gets(ANN, "audit log")[6]["shell_of"], "tester");
+}
+
+#[test]
 fn people_read_states_in_words_with_the_next_command() {
     let shop = Shop::new();
     let id = shop.draft();

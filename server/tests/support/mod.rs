@@ -13,6 +13,7 @@ pub mod nginx;
 pub mod postgres;
 pub mod process;
 pub mod smtp_sink;
+pub mod story_clock;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where
 /// a skipped test would go unseen, it fails.
@@ -87,4 +88,5 @@ pub fn open_to_all(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
 }
+pub mod sending;
 pub mod smtp_record;

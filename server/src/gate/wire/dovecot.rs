@@ -1,8 +1,9 @@
 //! Dovecot's auth policy requests and answers (JSON over HTTP).
 
+use countermand_core::verdict::Channel;
 use serde::Deserialize;
 
-use super::{Channel, plain_name};
+use super::plain_name;
 
 /// Longest body that is read. Real ones stay under 1 KiB; a client's IMAP ID makes up the most of it.
 const LONGEST: usize = 16 * 1024;

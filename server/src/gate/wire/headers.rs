@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 
 use axum::http::HeaderMap;
+use countermand_core::verdict::Channel;
 
 use super::basic::{self, BasicError};
 use super::eas::{EasError, EasRequest};
-use super::{Channel, decoded, plain_name};
+use super::{decoded, plain_name};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateRequest {
@@ -19,6 +20,11 @@ pub struct GateRequest {
     /// Who the proxy or the mail server authenticates; without either, nobody. A login in the ActiveSync query
     /// is only a claim and stays in `eas`.
     pub person: Option<String>,
+    /// Whether the proxy itself stands for the person (`X-Remote-User`). HTTP Basic is only a claim until the mail
+    /// server behind the proxy has checked the password, which it does after us.
+    pub vouched: bool,
+    /// Whether the request only asks what the server can do; a phone that is being set up has no DeviceId to give.
+    pub is_options: bool,
     /// Device keys, as `eas:DEV7F3A` or `cert:0A1B`.
     pub keys: Vec<String>,
     pub eas: Option<EasRequest>,
@@ -56,24 +62,32 @@ impl GateRequest {
     pub fn read(route: &str, call: &str, headers: &HeaderMap) -> Result<Self, GateRequestError> {
         let uri = original_uri(route, call, headers)?;
         let mut eas = EasRequest::parse(&uri, one(headers, "ms-asprotocolversion")?.as_deref())?;
+        let is_options =
+            original_method(headers)?.is_some_and(|method| method.eq_ignore_ascii_case("OPTIONS"));
         if let Some(request) = &mut eas
-            && original_method(headers)?
-                .is_some_and(|method| method.eq_ignore_ascii_case("OPTIONS"))
+            && is_options
         {
             // Asks what the server can do; whatever its query says, it has no document.
             request.command = None;
         }
         Ok(Self {
             channel: if eas.is_some() {
-                Channel::ActiveSync
+                Channel::Activesync
             } else {
                 Channel::Web
             },
             person: person(headers)?,
+            vouched: one(headers, "x-remote-user")?.is_some(),
+            is_options,
             keys: keys(headers, eas.as_ref())?,
             eas,
         })
     }
+}
+
+/// The person of a request of which the rest can't be read: `None` too where even that is uncertain.
+pub fn person_of(headers: &HeaderMap) -> Option<String> {
+    person(headers).ok().flatten()
 }
 
 fn original_uri(route: &str, call: &str, headers: &HeaderMap) -> Result<String, GateRequestError> {
@@ -212,7 +226,7 @@ mod tests {
     }
 
     fn assert_alices_sync(request: &GateRequest) {
-        assert_eq!(request.channel, Channel::ActiveSync);
+        assert_eq!(request.channel, Channel::Activesync);
         assert_eq!(request.person.as_deref(), Some("alice@corp.test"));
         assert_eq!(request.keys[0], "eas:DEV7F3A");
         let eas = request.eas.as_ref().unwrap();

@@ -10,6 +10,16 @@ pub struct SignIn {
     /// Where to go afterwards; a path of this console, checked by who fills it.
     pub next: Option<String>,
     pub error: Option<String>,
+    /// Who signs in with one click; nobody outside the demo.
+    pub demo: Vec<DemoOperator>,
+}
+
+/// One of the demo's made-up operators.
+#[derive(Debug, Clone)]
+pub struct DemoOperator {
+    pub email: String,
+    /// `Ana (author)`
+    pub label: String,
 }
 
 /// The page behind a one-time link: an operator sets the first password.

@@ -21,7 +21,7 @@ mod preview;
 mod refused;
 mod statement;
 
-pub use account::{ErrorPage, SetUp, SignIn};
+pub use account::{DemoOperator, ErrorPage, SetUp, SignIn};
 pub use acts::{Act, Situation, fitting};
 pub use audit::{Audit, AuditRow, Verified};
 pub use confirm::{Confirm, Done, Effect};
@@ -35,7 +35,7 @@ pub use orders::{OrderRow, Orders};
 pub use parts::{
     Bar, Curve, CurvePoint, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone,
 };
-pub use preview::{Decision, GroupRow, Letter, PlatformRow, Preview, PreviewFacts, Tally};
+pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{
     Fallback, Handset, POLICY as REFUSED_POLICY, Refused, RefusedFor, RefusingOrder,
 };

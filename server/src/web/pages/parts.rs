@@ -123,6 +123,20 @@ pub struct Receipts {
     pub cancelled: u64,
 }
 
+impl From<countermand_core::notice::Counts> for Receipts {
+    fn from(counts: countermand_core::notice::Counts) -> Self {
+        Receipts {
+            planned: counts.planned,
+            claimed: counts.claimed,
+            in_flight: counts.in_flight,
+            accepted: counts.accepted,
+            rejected: counts.rejected,
+            unknown: counts.unknown,
+            cancelled: counts.cancelled,
+        }
+    }
+}
+
 /// A bar of parts, drawn by the server: SVG attributes, so no style reaches the page.
 #[derive(Debug, Clone, Template)]
 #[template(path = "parts/bar.html")]

@@ -39,9 +39,9 @@ pub struct PreviewFacts {
     pub people: Count,
     pub devices: Count,
     pub in_scope: Count,
-    pub platforms: Vec<PlatformRow>,
+    pub platforms: Vec<Tally>,
     pub form_factors: Vec<Tally>,
-    pub groups: Vec<GroupRow>,
+    pub groups: Vec<Tally>,
     pub invisible: Count,
     pub stale: Count,
     pub no_report: Count,
@@ -56,25 +56,22 @@ pub struct PreviewFacts {
     pub change: Option<String>,
 }
 
-#[derive(Debug, Clone)]
-pub struct PlatformRow {
-    pub name: String,
-    pub has: Count,
-    pub unseen: Count,
+impl PreviewFacts {
+    /// Where the devices with the app are, three ways.
+    pub fn tables(&self) -> [(&'static str, &[Tally]); 3] {
+        [
+            ("Platform", &self.platforms),
+            ("Form factor", &self.form_factors),
+            ("Group", &self.groups),
+        ]
+    }
 }
 
+/// Devices with the app, of one platform, form factor or group.
 #[derive(Debug, Clone)]
 pub struct Tally {
     pub name: String,
     pub count: Count,
-}
-
-#[derive(Debug, Clone)]
-pub struct GroupRow {
-    pub name: String,
-    pub people: Count,
-    /// `61 %` of the group
-    pub share: String,
 }
 
 /// A mail as its reader would get it, for one sample person.

@@ -9,17 +9,12 @@ pub(super) fn facts() -> PreviewFacts {
         people: Count(11_391),
         devices: Count(12_310),
         in_scope: Count(24_877),
-        platforms: [
-            ("iOS", 7_402, 41),
-            ("Android", 4_690, 277),
-            ("iPadOS", 218, 0),
-        ]
-        .map(|(name, has, unseen)| PlatformRow {
-            name: name.into(),
-            has: Count(has),
-            unseen: Count(unseen),
-        })
-        .into(),
+        platforms: [("iOS", 7_402), ("Android", 4_690), ("iPadOS", 218)]
+            .map(|(name, count)| Tally {
+                name: name.into(),
+                count: Count(count),
+            })
+            .into(),
         form_factors: [("Phone", 11_872), ("Tablet", 438)]
             .map(|(name, count)| Tally {
                 name: name.into(),
@@ -27,14 +22,13 @@ pub(super) fn facts() -> PreviewFacts {
             })
             .into(),
         groups: [
-            ("Warehouse North", 2_118, "61 %"),
-            ("Marketing", 903, "57 %"),
-            ("Executives", 6, "21 %"),
+            ("Warehouse North", 2_118),
+            ("Marketing", 903),
+            ("Executives", 6),
         ]
-        .map(|(name, people, share)| GroupRow {
+        .map(|(name, count)| Tally {
             name: name.into(),
-            people: Count(people),
-            share: share.into(),
+            count: Count(count),
         })
         .into(),
         invisible: Count(290),

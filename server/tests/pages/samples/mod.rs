@@ -37,6 +37,22 @@ pub fn samples() -> Vec<Sample> {
                 "The address and the password don't fit together. Try again, or ask an admin for a new link.",
             )),
         ),
+        page(
+            "sign_in_demo",
+            SignIn {
+                demo: [
+                    ("ana@corp.example", "Ana (author)"),
+                    ("ben@corp.example", "Ben (approver)"),
+                    ("rita@corp.example", "Rita (responder)"),
+                ]
+                .map(|(email, label)| DemoOperator {
+                    email: email.into(),
+                    label: label.into(),
+                })
+                .into(),
+                ..sign_in(None)
+            },
+        ),
         page("set_up", set_up()),
         page(
             "error_403",

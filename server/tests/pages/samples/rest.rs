@@ -10,6 +10,7 @@ pub(super) fn sign_in(error: Option<&str>) -> SignIn {
         email: "rita@corp.example".into(),
         next: Some("/orders/7Q2M".into()),
         error: error.map(str::to_owned),
+        demo: vec![],
     }
 }
 

@@ -1,0 +1,297 @@
+//! From what a door asks to what it is told.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use countermand_core::change::Refusal;
+use countermand_core::fleet::{DeviceKey, KeyKind};
+use countermand_core::id::refusal_ref;
+use countermand_core::index::{Index, Mode};
+use countermand_core::verdict::{Channel, Decision, Fallback, Question, Verdict};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::metrics::Answered;
+use super::{Gate, Route};
+
+/// What a door asks.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub question: Question,
+    /// Whether somebody who checked it stands for the person. Where nobody does, the name is only a
+    /// claim, and the answer must not tell what is on that person's devices (invariant 37).
+    pub vouched: bool,
+    /// The request could not be read for certain. What is known of it stands in the question.
+    pub garbled: bool,
+}
+
+/// A verdict as the door is told it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What the door does: `Allow` in observe mode, whatever the verdict.
+    pub decision: Decision,
+    pub verdict: Verdict,
+    /// Given where the verdict is not to let in.
+    pub reference: Option<String>,
+    /// Why and what to do, in one line of ASCII.
+    pub line: String,
+    /// Whether who asks may see what was found.
+    pub personal: bool,
+    fingerprint: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Answer(Box<Answer>),
+    /// The view is too old, and when it was fresh an order was enforcing: the door does as its own
+    /// configuration says.
+    TooOld,
+}
+
+impl Answer {
+    pub(super) fn open(verdict: Verdict) -> Self {
+        Answer {
+            decision: Decision::Allow,
+            verdict,
+            reference: None,
+            line: "Mail is open to this device.".to_owned(),
+            personal: false,
+            fingerprint: 0,
+        }
+    }
+}
+
+impl Gate {
+    /// Asks as a door would, without a wire between: whether it lets in, and what the person reads.
+    pub async fn ask(&self, question: Question) -> (bool, String) {
+        let asked = Asked {
+            question,
+            vouched: true,
+            garbled: false,
+        };
+        match self.answer(Route::Http, &asked, Instant::now()).await.0 {
+            Outcome::Answer(answer) => (answer.decision < Decision::Deny, answer.line),
+            Outcome::TooOld => (false, "There is no verdict just now.".to_owned()),
+        }
+    }
+
+    /// The answer, counted and, where it refuses, on record. Never waits for the database longer than
+    /// the recorder's patience.
+    pub(super) async fn answer(
+        &self,
+        route: Route,
+        asked: &Asked,
+        began: Instant,
+    ) -> (Outcome, Duration) {
+        let now = self.clock.now();
+        let age = self.live.age(now);
+        let outcome = self.judge(asked, now, age);
+        if asked.garbled {
+            self.metrics.unreadable.inc();
+        }
+        let answered = match &outcome {
+            Outcome::TooOld => Answered::NoVerdict,
+            Outcome::Answer(answer) => {
+                let observing = answer.decision == Decision::Allow;
+                Answered::of(answer.verdict.decision, observing)
+            }
+        };
+        if let Outcome::Answer(answer) = &outcome
+            && answer.decision == Decision::Deny
+        {
+            self.recorder
+                .refused(answer.fingerprint, now, || {
+                    refusal(route, asked, answer, now, age)
+                })
+                .await;
+        }
+        let channel = asked.question.channel;
+        self.metrics
+            .count(route, channel, answered, now, began.elapsed());
+        (outcome, age)
+    }
+
+    /// The answer by the index alone.
+    pub(super) fn judge(&self, asked: &Asked, now: Timestamp, age: Duration) -> Outcome {
+        let view = self.live.view();
+        let observing = view.settings().mode == Mode::Observe;
+        let fresh_at = now - age;
+        if self.config.max_view_age.after(fresh_at) < now {
+            // What has been decided since is unknown. A door whose last view had nobody to refuse
+            // stays open; for any other its owner has said what it does.
+            return if observing || !enforces(&view, fresh_at) {
+                Outcome::Answer(Box::new(Answer::open(nothing())))
+            } else {
+                Outcome::TooOld
+            };
+        }
+        let verdict = if asked.garbled {
+            self.verdict_on_garbled(&view, &asked.question, now)
+        } else {
+            view.verdict(&asked.question, now)
+        };
+        if verdict.decision == Decision::Allow {
+            return Outcome::Answer(Box::new(Answer::open(verdict)));
+        }
+        // A device key is a claim too: whoever names another's device learns nothing about it.
+        let personal = asked.vouched
+            && verdict
+                .because
+                .iter()
+                .filter_map(|r| view.device(r.device?))
+                .all(|d| d.person == verdict.person);
+        drop(view);
+        let fingerprint = verdict.fingerprint(&asked.question);
+        let reference = refusal_ref(fingerprint);
+        let answer = Answer {
+            decision: if observing {
+                Decision::Allow
+            } else {
+                verdict.decision
+            },
+            line: match (observing, personal) {
+                (true, _) => "Mail is open to this device.".to_owned(),
+                (false, true) => ascii(&verdict.line(&reference)),
+                (false, false) => self.general_line(verdict.decision, &reference),
+            },
+            reference: (!observing).then_some(reference),
+            personal,
+            verdict,
+            fingerprint,
+        };
+        Outcome::Answer(Box::new(answer))
+    }
+
+    /// Nobody gains by a request that we read one way and the mail server another, so it is judged
+    /// as coming from an unknown device of the person, or of whomever the stricter policy is for.
+    fn verdict_on_garbled(&self, view: &Index, question: &Question, now: Timestamp) -> Verdict {
+        let known = question
+            .person
+            .as_deref()
+            .and_then(|p| view.person_called(p));
+        if known.is_some() {
+            let question = Question {
+                keys: UNREADABLE.clone().into_iter().collect(),
+                ..question.clone()
+            };
+            return view.verdict(&question, now);
+        }
+        let mut verdict = view.verdict(&anyone(), now);
+        if verdict.fallback == Some(Fallback::UnknownPerson) {
+            // As for every refusal: an order that is held or observes only warns.
+            let refuses = view.orders().any(|o| {
+                o.in_force(now).is_some_and(|p| p.comply_by.at() <= now)
+                    && !o.is_held()
+                    && !o.revision.file.observe
+            });
+            let most = if refuses {
+                Decision::Deny
+            } else {
+                Decision::Warn
+            };
+            verdict.decision = verdict
+                .decision
+                .max(self.config.unknown_device)
+                .min(most.max(verdict.decision));
+        }
+        verdict
+    }
+
+    /// What may be told to whoever claims to be somebody.
+    fn general_line(&self, decision: Decision, reference: &str) -> String {
+        let me = &self.public_url;
+        ascii(&match decision {
+            Decision::Deny => format!(
+                "Mail is closed to this device for now. Sign in at {me}/me to see why and what to do, or give the helpdesk the reference {reference}."
+            ),
+            _ => format!(
+                "An order about apps on devices that read mail may concern this device. Sign in at {me}/me to see whether it does. Reference {reference}."
+            ),
+        })
+    }
+}
+
+/// A key that no device has, for it is no name that a phone could send.
+static UNREADABLE: std::sync::LazyLock<Option<DeviceKey>> =
+    std::sync::LazyLock::new(|| DeviceKey::new(KeyKind::Eas, "\u{fffd}").ok());
+
+/// The question that shows whether an order is enforcing for anyone: only then a stranger's fallback
+/// speaks.
+fn anyone() -> Question {
+    Question {
+        person: None,
+        keys: Vec::new(),
+        channel: Channel::Web,
+    }
+}
+
+fn enforces(view: &Index, at: Timestamp) -> bool {
+    view.verdict(&anyone(), at).fallback == Some(Fallback::UnknownPerson)
+}
+
+/// The verdict where none was looked for.
+pub(super) fn nothing() -> Verdict {
+    Verdict {
+        decision: Decision::Allow,
+        because: Vec::new(),
+        fallback: None,
+        person: None,
+        device: None,
+    }
+}
+
+/// What is written down: enough to tell later what was known then.
+fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Duration) -> Refusal {
+    let verdict = &answer.verdict;
+    let orders: BTreeSet<_> = verdict
+        .because
+        .iter()
+        .filter(|r| r.decision == Decision::Deny)
+        .map(|r| r.order)
+        .collect();
+    let known = json!({
+        "door": route.as_str(),
+        "question": {
+            "person": asked.question.person,
+            "keys": asked.question.keys,
+            "channel": asked.question.channel,
+            "vouched": asked.vouched,
+            "readable": !asked.garbled,
+        },
+        "verdict": verdict,
+        "view_age_seconds": age.as_secs_f64(),
+    });
+    Refusal {
+        fingerprint: answer.fingerprint,
+        at,
+        person: verdict.person,
+        orders,
+        known: known.to_string(),
+    }
+}
+
+/// One line that fits a header and an IMAP response: both are ASCII.
+fn ascii(text: &str) -> String {
+    let plain = |c: char| match c {
+        '«' | '»' | '“' | '”' | '„' => '"',
+        '‘' | '’' | '‚' => '\'',
+        '–' | '—' => '-',
+        ' '..='~' => c,
+        c if c.is_whitespace() || c.is_control() => ' ',
+        _ => '?',
+    };
+    text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_ascii_without_breaks() {
+        assert_eq!(
+            ascii("«TikTok» — 抖音\r\nX-Forged: 1"),
+            "\"TikTok\" - ??  X-Forged: 1"
+        );
+    }
+}

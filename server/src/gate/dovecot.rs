@@ -1,0 +1,85 @@
+//! Dovecot's auth policy: it asks after the password was found right, so the person is certain.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use axum::response::IntoResponse as _;
+use countermand_core::verdict::{Channel, Decision, Question};
+
+use super::ask::{Asked, Outcome};
+use super::wire::dovecot::{self as wire, DovecotRequest};
+use super::{Gate, Route};
+
+/// More is not read.
+const LONGEST: usize = 64 * 1024;
+
+/// `/gate/dovecot`: status -1 with the reason, or 0. Dovecot adds `command=allow` or `command=report`.
+pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let query = request.uri().query().unwrap_or_default();
+    let is_report = query.split('&').any(|pair| pair == "command=report");
+    if is_report {
+        // What became of the login; we know all that we want to know of it.
+        return say(r#"{"status":0}"#.to_owned());
+    }
+    let asked = match to_bytes(request.into_body(), LONGEST).await {
+        Ok(body) => match DovecotRequest::parse(&body) {
+            Ok(request) => match understood(&request) {
+                Some(asked) => asked,
+                // A service that is no way to mail, a sieve editor say.
+                None => return say(wire::allow()),
+            },
+            Err(error) => garbled(&error),
+        },
+        Err(error) => garbled(&error),
+    };
+    let (outcome, _) = gate.answer(Route::Dovecot, &asked, began).await;
+    match outcome {
+        // auth_policy_reject_on_fail decides.
+        Outcome::TooOld => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Outcome::Answer(answer) if answer.decision == Decision::Deny => {
+            say(wire::refuse(&answer.line))
+        }
+        Outcome::Answer(_) => say(wire::allow()),
+    }
+}
+
+fn say(json: String) -> Response<Body> {
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+fn understood(request: &DovecotRequest) -> Option<Asked> {
+    let channel = match (&request.protocol, request.channel()) {
+        (_, Some(channel)) => channel,
+        // A configuration that does not say the protocol opens no door by that.
+        (None, None) => Channel::Imap,
+        (Some(_), None) => return None,
+    };
+    let keys: Result<Vec<_>, _> = request.keys().iter().map(|key| key.parse()).collect();
+    let garbled = keys.is_err();
+    Some(Asked {
+        question: Question {
+            person: request.person().map(str::to_owned),
+            keys: keys.unwrap_or_default(),
+            channel,
+        },
+        vouched: true,
+        garbled,
+    })
+}
+
+fn garbled(error: &dyn std::fmt::Display) -> Asked {
+    tracing::warn!(%error, "Dovecot's question can't be read; it is judged as of an unknown device");
+    Asked {
+        question: Question {
+            person: None,
+            keys: Vec::new(),
+            channel: Channel::Imap,
+        },
+        vouched: false,
+        garbled: true,
+    }
+}

@@ -1,0 +1,197 @@
+//! Forward authentication: a proxy asks before it passes a request on, and shows what we say after a
+//! refusal.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
+use countermand_core::verdict::{Channel, Decision, Question};
+
+use super::ask::{Answer, Asked, Outcome};
+use super::page::{self, RefusedInfo};
+use super::wire::eas::EasRequest;
+use super::wire::headers::{self, GateRequest, GateRequestError};
+use super::wire::wbxml::{self, EasRefusal};
+use super::{Gate, Route};
+
+/// An original request, as far as it can be read.
+struct Original {
+    asked: Asked,
+    /// Asks what the server can do, and names no device: the phone has no right or wrong answer to
+    /// give yet, and learns nothing but versions.
+    is_bare_options: bool,
+    eas: Option<EasRequest>,
+}
+
+/// `/gate/http`: 204 or 403. The body of a request is never read.
+pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let original = read("/gate/http", &request);
+    let (outcome, age) = if original.is_bare_options {
+        gate.let_in(Route::Http, &original.asked, began)
+    } else {
+        gate.answer(Route::Http, &original.asked, began).await
+    };
+    let status = match &outcome {
+        Outcome::TooOld => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::Answer(answer) if answer.decision == Decision::Deny => StatusCode::FORBIDDEN,
+        Outcome::Answer(_) => StatusCode::NO_CONTENT,
+    };
+    let mut response = status.into_response();
+    describe(response.headers_mut(), &outcome, age);
+    response
+}
+
+/// `/gate/eas-refused`: what the phone is told, in the words of its command and protocol version.
+pub(super) async fn eas_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let original = read("/gate/eas-refused", &request);
+    let (outcome, age) = gate.look_again(&original.asked);
+    let Outcome::Answer(answer) = &outcome else {
+        return come_again();
+    };
+    if answer.decision != Decision::Deny {
+        return come_again();
+    }
+    let command = original.eas.as_ref().and_then(|e| e.command.as_deref());
+    let protocol = original.eas.as_ref().and_then(|e| e.protocol);
+    let mut response = match wbxml::refusal(command.unwrap_or_default(), protocol) {
+        EasRefusal::Wbxml(body) => {
+            let media_type = [(header::CONTENT_TYPE, wbxml::MEDIA_TYPE)];
+            (media_type, body).into_response()
+        }
+        EasRefusal::Http403 => (StatusCode::FORBIDDEN, answer.line.clone()).into_response(),
+    };
+    describe(response.headers_mut(), &outcome, age);
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
+/// `/gate/web-refused`: what a browser is shown.
+pub(super) async fn web_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let original = read("/gate/web-refused", &request);
+    let (outcome, age) = gate.look_again(&original.asked);
+    let answer = match &outcome {
+        Outcome::Answer(answer) if answer.decision == Decision::Deny => answer,
+        _ => return come_again(),
+    };
+    let html = (gate.page)(&RefusedInfo::of(&gate, answer));
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, page::POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let mut response = (StatusCode::FORBIDDEN, headers, html).into_response();
+    describe(response.headers_mut(), &outcome, age);
+    response
+}
+
+/// Between the refusal and this page the facts have changed: the next try is let in.
+fn come_again() -> Response<Body> {
+    let headers = [
+        (header::RETRY_AFTER, "1"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    let text = "Mail is open to this device again. Try once more.\n";
+    (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
+}
+
+impl Gate {
+    /// Counts what is let in without a question to the index.
+    fn let_in(&self, route: Route, asked: &Asked, began: Instant) -> (Outcome, Duration) {
+        let now = self.clock.now();
+        let answered = super::metrics::Answered::Allow;
+        let channel = asked.question.channel;
+        self.metrics
+            .count(route, channel, answered, now, began.elapsed());
+        let answer = Answer::open(super::ask::nothing());
+        (Outcome::Answer(Box::new(answer)), self.live.age(now))
+    }
+
+    /// The same question once more, neither counted nor recorded: the refusal was.
+    fn look_again(&self, asked: &Asked) -> (Outcome, Duration) {
+        let now = self.clock.now();
+        let age = self.live.age(now);
+        (self.judge(asked, now, age), age)
+    }
+}
+
+fn describe(headers: &mut HeaderMap, outcome: &Outcome, age: Duration) {
+    let mut put = |name: &'static str, value: &str| {
+        // A line of ASCII always fits.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    put(
+        "x-countermand-view-age",
+        &format!("{:.1}", age.as_secs_f64()),
+    );
+    if let Outcome::Answer(answer) = outcome {
+        put("x-countermand-decision", answer.decision.as_str());
+        put("x-countermand-reason", &answer.line);
+        if let Some(reference) = &answer.reference {
+            put("x-countermand-ref", reference);
+        }
+    }
+}
+
+fn read(route: &str, request: &Request) -> Original {
+    let call = request
+        .uri()
+        .path_and_query()
+        .map_or("", |call| call.as_str());
+    match GateRequest::read(route, call, request.headers()) {
+        Ok(read) => understood(route, request, read),
+        Err(error) => garbled(request, &error),
+    }
+}
+
+fn understood(route: &str, request: &Request, read: GateRequest) -> Original {
+    let keys: Result<Vec<_>, _> = read.keys.iter().map(|key| key.parse()).collect();
+    let garbled = keys.is_err();
+    let keys = keys.unwrap_or_default();
+    // Where the path of the call is the original one, so is its method; a header could be the client's.
+    let is_original = request.uri().path().len() > route.len() + 1;
+    let is_options = request.method() == Method::OPTIONS || (read.is_options && !is_original);
+    Original {
+        is_bare_options: is_options && keys.is_empty() && !garbled && read.eas.is_some(),
+        asked: Asked {
+            question: Question {
+                person: read.person,
+                keys,
+                channel: read.channel,
+            },
+            vouched: read.vouched,
+            garbled,
+        },
+        eas: read.eas,
+    }
+}
+
+fn garbled(request: &Request, error: &GateRequestError) -> Original {
+    // Not a warning: anybody can send nonsense, as often as they like.
+    tracing::info!(%error, "a door's question can't be read; it is judged as of an unknown device");
+    Original {
+        is_bare_options: false,
+        asked: Asked {
+            question: Question {
+                person: headers::person_of(request.headers()),
+                keys: Vec::new(),
+                channel: match error {
+                    GateRequestError::Eas(_) => Channel::Activesync,
+                    _ => Channel::Web,
+                },
+            },
+            vouched: false,
+            garbled: true,
+        },
+        eas: None,
+    }
+}

@@ -1,0 +1,256 @@
+//! Puts refusals on record: who is refused a first time is written down before the answer leaves,
+//! so that the reference can be looked up and a later correction finds its way.
+//!
+//! The verdict never waits for the database, and the answer only so long. What could not be written
+//! by then stays in a bounded queue and is tried again; it is lost only with the process.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use countermand_core::actor::Actor;
+use countermand_core::change::{Change, Commit, Refusal, RefusedAgain};
+use jiff::Timestamp;
+use prometheus::IntGauge;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::store::{Result, Store};
+
+/// How long an answer waits for its record.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often repeats are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// After the database failed.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Refusals of one commit: no write lasts longer than some tens of milliseconds.
+const BATCH: usize = 100;
+/// Causes that are known to be on record; all are forgotten when there are more, which costs each
+/// one write.
+const MOST_KNOWN: usize = 200_000;
+/// The queue, and what of it strangers may fill: anybody can knock under made-up names.
+const MOST_WAITING: usize = 20_000;
+const MOST_STRANGERS: usize = 2_000;
+
+#[derive(Debug)]
+struct Waiting {
+    refusal: Refusal,
+    /// Further refusals for the same cause meanwhile.
+    again: u64,
+    last_at: Timestamp,
+    done: watch::Sender<bool>,
+    /// Somebody waited in vain; the next need not.
+    late: bool,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    known: HashSet<u64>,
+    waiting: HashMap<u64, Waiting>,
+    repeats: HashMap<u64, RefusedAgain>,
+}
+
+#[derive(Debug)]
+pub struct Recorder {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    books: Mutex<Books>,
+    news: Notify,
+    /// One writer at a time, so that nothing is written twice.
+    writing: tokio::sync::Mutex<()>,
+    unrecorded: IntGauge,
+}
+
+impl Recorder {
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
+        Recorder {
+            store,
+            clock,
+            books: Mutex::default(),
+            news: Notify::new(),
+            writing: tokio::sync::Mutex::default(),
+            unrecorded,
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the refusal is on record, or after [`PATIENCE`]. `refusal` is asked for only where
+    /// the cause is new.
+    pub async fn refused(
+        &self,
+        fingerprint: u64,
+        at: Timestamp,
+        refusal: impl FnOnce() -> Refusal,
+    ) {
+        let Some(mut done) = self.note(fingerprint, at, refusal) else {
+            return;
+        };
+        self.news.notify_one();
+        let in_time = tokio::time::timeout(PATIENCE, done.wait_for(|done| *done)).await;
+        if in_time.is_err()
+            && let Some(waiting) = self.books().waiting.get_mut(&fingerprint)
+        {
+            waiting.late = true;
+        }
+    }
+
+    /// Gives what to wait for, if there is anything to wait for.
+    fn note(
+        &self,
+        fingerprint: u64,
+        at: Timestamp,
+        refusal: impl FnOnce() -> Refusal,
+    ) -> Option<watch::Receiver<bool>> {
+        let mut books = self.books();
+        if books.known.contains(&fingerprint) {
+            books.repeat(fingerprint, 1, at);
+            return None;
+        }
+        if let Some(waiting) = books.waiting.get_mut(&fingerprint) {
+            waiting.again += 1;
+            waiting.last_at = waiting.last_at.max(at);
+            let known_person = waiting.refusal.person.is_some();
+            return (known_person && !waiting.late).then(|| waiting.done.subscribe());
+        }
+        let refusal = refusal();
+        let known_person = refusal.person.is_some();
+        let room = if known_person {
+            MOST_WAITING
+        } else {
+            MOST_STRANGERS
+        };
+        if books.waiting.len() >= room {
+            tracing::error!(
+                waiting = books.waiting.len(),
+                "too many refusals wait for the database; one more is not recorded, and its reference can't be looked up"
+            );
+            return None;
+        }
+        let (done, waits) = watch::channel(false);
+        let waiting = Waiting {
+            refusal,
+            again: 0,
+            last_at: at,
+            done,
+            late: false,
+        };
+        books.waiting.insert(fingerprint, waiting);
+        self.unrecorded.set(books.waiting.len() as i64);
+        // Nobody is to be told or corrected for a stranger's sake, so its answer need not wait.
+        if known_person {
+            Some(waits)
+        } else {
+            self.news.notify_one();
+            None
+        }
+    }
+
+    /// Writes for ever.
+    pub async fn keep_writing(&self) {
+        let mut ticks = tokio::time::interval(FLUSH_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let written = tokio::select! {
+                () = self.news.notified() => self.write_waiting().await,
+                _ = ticks.tick() => self.flush().await,
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
+                tokio::time::sleep(PAUSE).await;
+                self.news.notify_one();
+            }
+        }
+    }
+
+    /// Writes everything that is not written yet.
+    pub async fn flush(&self) -> Result<()> {
+        self.write_waiting().await?;
+        self.write_repeats().await
+    }
+
+    async fn commit(&self, change: Change) -> Result<()> {
+        let commit = Commit {
+            actor: Actor::System("gate".to_owned()),
+            at: self.clock.now(),
+            change,
+        };
+        self.store.commit(&commit).await.map(|_| ())
+    }
+
+    async fn write_waiting(&self) -> Result<()> {
+        let _one = self.writing.lock().await;
+        loop {
+            let batch: Vec<Refusal> = {
+                let books = self.books();
+                let first = books.waiting.values().take(BATCH);
+                first.map(|w| w.refusal.clone()).collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            // They stay in the queue until they are on disk, so a failure loses none.
+            self.commit(Change::Refusals(batch.clone())).await?;
+            let mut books = self.books();
+            for refusal in batch {
+                books.written(refusal.fingerprint);
+            }
+            self.unrecorded.set(books.waiting.len() as i64);
+        }
+    }
+
+    async fn write_repeats(&self) -> Result<()> {
+        let _one = self.writing.lock().await;
+        loop {
+            let batch: Vec<RefusedAgain> = {
+                let books = self.books();
+                books.repeats.values().take(BATCH).copied().collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.commit(Change::RefusedAgain(batch.clone())).await?;
+            let mut books = self.books();
+            for one in batch {
+                books.counted(one);
+            }
+        }
+    }
+}
+
+impl Books {
+    fn repeat(&mut self, fingerprint: u64, times: u64, at: Timestamp) {
+        let repeat = self.repeats.entry(fingerprint).or_insert(RefusedAgain {
+            fingerprint,
+            times: 0,
+            last_at: at,
+        });
+        repeat.times += times;
+        repeat.last_at = repeat.last_at.max(at);
+    }
+
+    fn written(&mut self, fingerprint: u64) {
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(fingerprint);
+        if let Some(waiting) = self.waiting.remove(&fingerprint) {
+            if waiting.again > 0 {
+                self.repeat(fingerprint, waiting.again, waiting.last_at);
+            }
+            waiting.done.send_replace(true);
+        }
+    }
+
+    /// Takes off what was written; more may have come meanwhile.
+    fn counted(&mut self, one: RefusedAgain) {
+        if let Some(repeat) = self.repeats.get_mut(&one.fingerprint) {
+            repeat.times = repeat.times.saturating_sub(one.times);
+            if repeat.times == 0 {
+                self.repeats.remove(&one.fingerprint);
+            }
+        }
+    }
+}

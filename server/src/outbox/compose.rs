@@ -1,0 +1,158 @@
+//! From a claim to a mail: the letter, and what it answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use countermand_core::notice::{Key, Kind, ReceiptState};
+
+use super::message::{MessageError, NoticeMail, bare_address};
+use super::office::{Brief, Office};
+use super::transport::Outgoing;
+use crate::clock::Clock;
+use crate::store::{Claim, Store};
+
+/// Writes the mails of one sender.
+pub(super) struct Desk {
+    pub(super) store: Arc<Store>,
+    pub(super) office: Arc<dyn Office>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The mailbox of the config, `IT Security <it@example.test>`.
+    from: String,
+    sender: String,
+    domain: String,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no mail.
+pub(super) enum NoMail {
+    /// There never will be one.
+    Never(String),
+    /// Something failed that may work later.
+    NotNow(String),
+}
+
+impl Desk {
+    pub(super) fn new(
+        store: Arc<Store>,
+        office: Arc<dyn Office>,
+        clock: Arc<dyn Clock>,
+        from: String,
+    ) -> Result<Desk, MessageError> {
+        let sender = bare_address(&from)?;
+        let domain = sender.rsplit('@').next().unwrap_or_default().to_owned();
+        Ok(Desk {
+            store,
+            office,
+            clock,
+            from,
+            sender,
+            domain,
+        })
+    }
+
+    pub(super) async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
+        let key = claim.key;
+        let (mut earlier, mut was_refused) = (Vec::new(), false);
+        if key.kind != Kind::Order {
+            let failed = |e: crate::store::StoreError| NoMail::NotNow(e.to_string());
+            earlier = self
+                .store
+                .receipts_of(key.order, key.person)
+                .await
+                .map_err(failed)?;
+            let refused = self.store.was_refused(key.order, key.person).await;
+            was_refused = refused.map_err(failed)?;
+        }
+        let now = self.clock.now();
+        let brief = Brief {
+            key,
+            earlier: &earlier,
+            was_refused,
+            now,
+        };
+        let letter = self.office.write(&brief).map_err(NoMail::Never)?;
+        let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
+        let mail = NoticeMail {
+            from: self.from.clone(),
+            to_name: letter.to_name,
+            to_address: letter.to_address.clone(),
+            subject: letter.subject,
+            text: letter.text,
+            html: letter.html,
+            message_id: self.message_id(&key),
+            references: answers.clone().into_iter().collect(),
+            in_reply_to: answers,
+            date: now,
+            headers: vec![
+                ("X-Countermand-Order", key.order.to_string()),
+                ("X-Countermand-Kind", key.kind.to_string()),
+            ],
+        };
+        Ok(Outgoing {
+            from: self.sender.clone(),
+            to: letter.to_address,
+            bytes: mail.encode().map_err(|e| NoMail::Never(e.to_string()))?,
+        })
+    }
+
+    fn message_id(&self, key: &Key) -> String {
+        format!("<{}>", key.message_id(&self.domain))
+    }
+}
+
+/// Which earlier notice of the same order this one answers: the first that the person got, or else
+/// the first that may have reached them (invariant 29).
+fn answers(key: &Key, earlier: &[(Kind, ReceiptState)]) -> Option<Kind> {
+    let others = |kind: &Kind| *kind != key.kind && *kind != Kind::Correction;
+    let first = |state: ReceiptState| {
+        let of_state = earlier
+            .iter()
+            .filter(|(kind, s)| *s == state && others(kind))
+            .map(|(kind, _)| *kind);
+        // The order itself, where it is one of them, opens the thread.
+        let order = of_state.clone().find(|kind| *kind == Kind::Order);
+        order.or_else(|| of_state.clone().next())
+    };
+    first(ReceiptState::Accepted)
+        .or_else(|| first(ReceiptState::Unknown))
+        .or_else(|| first(ReceiptState::InFlight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countermand_core::id::{OrderId, PersonId};
+    use uuid::Uuid;
+
+    #[test]
+    fn inv_29_an_answer_goes_to_the_first_notice_that_the_person_got() {
+        use ReceiptState::{Accepted, Cancelled, InFlight, Rejected, Unknown};
+        let key = Key {
+            order: OrderId(Uuid::from_u128(7)),
+            person: PersonId(1),
+            kind: Kind::Correction,
+        };
+        let (order, reminder) = (Kind::Order, Kind::Reminder(1));
+        for (earlier, expected) in [
+            (vec![], None),
+            (vec![(order, Accepted), (reminder, Accepted)], Some(order)),
+            (vec![(order, Unknown), (reminder, Accepted)], Some(reminder)),
+            (vec![(order, Unknown), (reminder, InFlight)], Some(order)),
+            (vec![(order, Rejected), (reminder, Unknown)], Some(reminder)),
+            (vec![(order, Rejected), (reminder, Cancelled)], None),
+            (
+                vec![(order, Unknown), (Kind::Correction, Accepted)],
+                Some(order),
+            ),
+        ] {
+            assert_eq!(answers(&key, &earlier), expected, "{earlier:?}");
+        }
+    }
+}

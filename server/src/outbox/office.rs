@@ -1,0 +1,50 @@
+//! What the outbox must ask, because orders and people are not its business.
+
+use countermand_core::id::OrderId;
+use countermand_core::notice::plan::Due;
+use countermand_core::notice::{Key, Kind, ReceiptState};
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+
+/// What the outbox needs to know of orders and people. The app answers from the live index, which may
+/// be a moment behind the database: what may be begun, the store decides in its own transaction.
+pub trait Office: Send + Sync {
+    /// A number that changes whenever an answer may have changed.
+    fn version(&self) -> i64;
+
+    /// Orders that may have notices due: published, not held, not expired.
+    fn standing(&self, now: Timestamp) -> Vec<OrderId>;
+
+    /// Notices of a standing order that are due now (see `countermand_core::notice::plan::due`).
+    /// `refused` are those whom a door refused because of it. Who has a receipt may be among them.
+    fn due(&self, order: OrderId, refused: &RoaringBitmap, now: Timestamp) -> Vec<Due>;
+
+    /// All retracted orders. To whom their corrections go, the store knows.
+    fn retracted(&self) -> Vec<OrderId>;
+
+    /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
+    /// person listed for another channel.
+    fn write(&self, brief: &Brief<'_>) -> Result<Letter, String>;
+}
+
+/// What a letter is to be written about.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief<'a> {
+    pub key: Key,
+    /// What this person had of this order before, oldest first. Empty for the order's own notice.
+    pub earlier: &'a [(Kind, ReceiptState)],
+    /// Whether a door refused the person because of the order.
+    pub was_refused: bool,
+    pub now: Timestamp,
+}
+
+/// A notice in words, before it is a mail.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Letter {
+    /// Empty when the person has no name.
+    pub to_name: String,
+    pub to_address: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}

@@ -1,0 +1,282 @@
+//! Who is due a notice and has no receipt yet: the sender's view of what is planned.
+//!
+//! It may be a moment old, and other workers claim from the same set. That does no harm: a claim is
+//! the store's to give, so whatever is too old here only costs a question.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::plan::{self, Due};
+use countermand_core::notice::{Key, Kind};
+use jiff::{SignedDuration, Timestamp};
+use roaring::RoaringBitmap;
+use tokio::time::Instant;
+
+use super::compose::Desk;
+use crate::store::{Claim, Result, Turned, Wanted};
+
+/// Surveys while there is work at hand; without any it may look again sooner.
+const BETWEEN: Duration = Duration::from_millis(500);
+const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
+/// Time alone makes notices due.
+const TIME_PASSED: SignedDuration = SignedDuration::from_secs(1);
+/// A door may report a refusal a moment after the retraction.
+const REFUSED_AGAIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Survey {
+    desk: Arc<Desk>,
+    /// Makes workers begin at different people, so that they seldom ask for the same.
+    salt: u64,
+    /// Most urgent first.
+    tasks: Vec<Task>,
+    begun: HashMap<(OrderId, Kind), Begun>,
+    corrections: HashMap<OrderId, Corrections>,
+    /// Of the office, and when: what the tasks show.
+    taken: Option<(i64, Timestamp, Instant)>,
+    /// Something was not as the tasks had it.
+    again: bool,
+}
+
+#[derive(Debug)]
+struct Task {
+    order: OrderId,
+    kind: Kind,
+    people: VecDeque<PersonId>,
+}
+
+/// Who needs no claim any more.
+#[derive(Debug)]
+struct Begun {
+    people: RoaringBitmap,
+    /// To be read anew.
+    stale: bool,
+}
+
+/// Whom a retraction is to tell: fixed at its commit, but for late reports of doors.
+#[derive(Debug)]
+struct Corrections {
+    people: RoaringBitmap,
+    read: Instant,
+}
+
+impl Survey {
+    pub(super) fn new(desk: Arc<Desk>, worker: &str) -> Self {
+        // FNV-1a: any spread will do.
+        let salt = worker
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        Survey {
+            desk,
+            salt,
+            tasks: Vec::new(),
+            begun: HashMap::new(),
+            corrections: HashMap::new(),
+            taken: None,
+            again: true,
+        }
+    }
+
+    /// How many people wait for a claim.
+    pub(super) fn planned(&self) -> usize {
+        self.tasks.iter().map(|task| task.people.len()).sum()
+    }
+
+    pub(super) fn wants_corrections(&self) -> bool {
+        let mut corrections = self.tasks.iter().filter(|t| t.kind == Kind::Correction);
+        corrections.any(|task| !task.people.is_empty())
+    }
+
+    /// Whether there is nothing to claim, as far as the office knows now.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.planned() == 0 && !self.again && !self.has_changed()
+    }
+
+    fn has_changed(&self) -> bool {
+        self.taken.is_none_or(|(version, at, _)| {
+            let passed = self.desk.clock.now().duration_since(at).abs();
+            passed >= TIME_PASSED || version != self.desk.office.version()
+        })
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        let Some((_, _, taken)) = self.taken else {
+            return true;
+        };
+        let wait = if self.planned() > 0 {
+            BETWEEN
+        } else {
+            AT_LEAST_BETWEEN
+        };
+        let changed = self.has_changed();
+        // No work at hand makes a correction wait (invariant 28).
+        let retracted = changed && self.desk.office.retracted().len() != self.corrections.len();
+        retracted || (taken.elapsed() >= wait && (self.again || changed))
+    }
+
+    pub(super) fn is_retracted(&self, order: OrderId) -> bool {
+        self.corrections.contains_key(&order)
+    }
+
+    /// Asks office and store anew. `held` are this worker's own claims.
+    pub(super) async fn take(&mut self, held: &[Claim]) -> Result<()> {
+        let desk = Arc::clone(&self.desk);
+        let (version, now) = (desk.office.version(), desk.clock.now());
+        let mut due: Vec<(OrderId, Due)> = Vec::new();
+        for order in desk.office.retracted() {
+            let kind = Kind::Correction;
+            let people = self.to_correct(order).await?;
+            due.push((order, Due { kind, people }));
+        }
+        for order in desk.office.standing(now) {
+            let refused = desk.store.refused(order).await?;
+            let notices = desk.office.due(order, &refused, now);
+            due.extend(notices.into_iter().map(|due| (order, due)));
+        }
+        due.sort_by_key(|(_, due)| due.kind);
+        self.tasks.clear();
+        for (order, Due { kind, people }) in due {
+            let missing = people - self.begun(order, kind, held).await?;
+            if missing.is_empty() {
+                continue;
+            }
+            let mut people: Vec<PersonId> = missing.into_iter().map(PersonId).collect();
+            people.sort_by_cached_key(|p| plan::rank(order, *p) ^ self.salt);
+            let people = people.into();
+            self.tasks.push(Task {
+                order,
+                kind,
+                people,
+            });
+        }
+        self.taken = Some((version, now, Instant::now()));
+        self.again = false;
+        Ok(())
+    }
+
+    async fn to_correct(&mut self, order: OrderId) -> Result<RoaringBitmap> {
+        let store = &self.desk.store;
+        match self.corrections.get_mut(&order) {
+            None => {
+                let people = store.to_correct(order).await?;
+                let read = Instant::now();
+                let kept = Corrections {
+                    people: people.clone(),
+                    read,
+                };
+                self.corrections.insert(order, kept);
+                Ok(people)
+            }
+            Some(known) => {
+                if known.read.elapsed() >= REFUSED_AGAIN {
+                    known.people |= store.refused(order).await?;
+                    known.read = Instant::now();
+                }
+                Ok(known.people.clone())
+            }
+        }
+    }
+
+    async fn begun(
+        &mut self,
+        order: OrderId,
+        kind: Kind,
+        held: &[Claim],
+    ) -> Result<&RoaringBitmap> {
+        let begun = self.begun.entry((order, kind)).or_insert(Begun {
+            people: RoaringBitmap::new(),
+            stale: true,
+        });
+        if begun.stale {
+            // Bare claims of other workers are left out: they may be undone without our hearing.
+            let mut people = self.desk.store.receipted_for_good(order, kind).await?;
+            let own = held
+                .iter()
+                .filter(|c| c.key.order == order && c.key.kind == kind);
+            people.extend(own.map(|claim| claim.key.person.0));
+            *begun = Begun {
+                people,
+                stale: false,
+            };
+        }
+        Ok(&begun.people)
+    }
+
+    /// The next `room` people to claim for.
+    pub(super) fn offer(&self, room: usize) -> Vec<Wanted> {
+        let mut offer = Vec::new();
+        let mut left = room;
+        for task in &self.tasks {
+            let people: Vec<PersonId> = task.people.iter().take(left).copied().collect();
+            left -= people.len();
+            if !people.is_empty() {
+                offer.push(Wanted {
+                    order: task.order,
+                    kind: task.kind,
+                    people,
+                });
+            }
+        }
+        offer
+    }
+
+    /// What became of an offer with room for `limit` claims.
+    pub(super) fn heard(&mut self, offer: &[Wanted], turned: &Turned, limit: usize) {
+        let claimed: BTreeSet<Key> = turned.claimed.iter().map(|claim| claim.key).collect();
+        let taken: BTreeSet<Key> = turned.taken.iter().copied().collect();
+        // Where room was left, everybody was asked for.
+        let all_asked = turned.claimed.len() < limit;
+        for wanted in offer {
+            let (order, kind) = (wanted.order, wanted.kind);
+            let tasks = &mut self.tasks;
+            let task = tasks
+                .iter_mut()
+                .find(|t| t.order == order && t.kind == kind);
+            let (Some(task), Some(begun)) = (task, self.begun.get_mut(&(order, kind))) else {
+                continue;
+            };
+            task.people
+                .drain(..wanted.people.len().min(task.people.len()));
+            let (mut answered, mut unasked) = (false, Vec::new());
+            for person in &wanted.people {
+                let key = Key {
+                    order,
+                    person: *person,
+                    kind,
+                };
+                if claimed.contains(&key) {
+                    begun.people.insert(person.0);
+                    answered = true;
+                } else if taken.contains(&key) || all_asked {
+                    answered |= taken.contains(&key);
+                    begun.stale = true;
+                    self.again = true;
+                } else {
+                    unasked.push(*person);
+                }
+            }
+            unasked
+                .into_iter()
+                .rev()
+                .for_each(|person| task.people.push_front(person));
+            // The order's state allows it no more: the office will say so in a moment. A correction
+            // may only have to wait for an earlier notice to the same person.
+            if all_asked && !answered && kind != Kind::Correction {
+                task.people.clear();
+            }
+        }
+    }
+
+    /// A claim was not begun, or given back: the person is planned again.
+    pub(super) fn gave_back(&mut self, key: &Key) {
+        if let Some(begun) = self.begun.get_mut(&(key.order, key.kind)) {
+            begun.people.remove(key.person.0);
+            begun.stale = true;
+        }
+        self.again = true;
+    }
+}

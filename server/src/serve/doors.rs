@@ -1,0 +1,98 @@
+//! What the gates and the pages have in common, though neither knows the other: the page of a
+//! refusal, and the figures of the doors.
+
+use std::time::Duration;
+
+use askama::Template as _;
+use countermand_core::fleet::FormFactor;
+use countermand_core::order::when::{for_people, in_zone};
+use countermand_core::platform::Platform;
+use countermand_core::verdict::{Channel, Fallback};
+
+use crate::gate::metrics::DoorFigures;
+use crate::gate::page::{self, RefusedInfo};
+use crate::web::pages as look;
+use crate::web::pages::When;
+
+/// The page that a refused browser is shown, as the console's other pages look.
+pub fn page(info: &RefusedInfo) -> String {
+    let general = info.because.is_empty() && info.fallback.is_none() && info.orders.is_empty();
+    if general {
+        return page::plain(info);
+    }
+    let refused = look::Refused {
+        organisation: String::new(),
+        because: info.because.iter().map(because).collect(),
+        fallback: info.fallback.and_then(fallback),
+        orders: info
+            .orders
+            .iter()
+            .map(|o| look::RefusingOrder {
+                title: o.title.clone(),
+                statement: o.statement.clone(),
+            })
+            .collect(),
+        own_page: info.own_page.clone(),
+        handset: match info.platform {
+            Some(Platform::Ios) => Some(look::Handset::Ios),
+            Some(Platform::Android) => Some(look::Handset::Android),
+            _ => None,
+        },
+        still_allowed: None,
+        reference: info.reference.clone(),
+        helpdesk: None,
+    };
+    refused.render().unwrap_or_else(|_| page::plain(info))
+}
+
+fn because(seen: &page::RefusedFor) -> look::RefusedFor {
+    let device = match seen.device {
+        Some((Platform::Ios, FormFactor::Tablet)) => "your iPad",
+        Some((Platform::Ios, _)) => "your iPhone",
+        Some((Platform::Android, FormFactor::Tablet)) => "your Android tablet",
+        Some((Platform::Android, _)) => "your Android phone",
+        _ => "a device of yours",
+    };
+    look::RefusedFor {
+        app: seen.app.clone(),
+        device: device.to_owned(),
+        seen: When::new(
+            for_people(seen.seen_at, "UTC"),
+            in_zone(seen.seen_at, "UTC").timestamp().to_string(),
+        ),
+        source: seen.source.clone(),
+    }
+}
+
+fn fallback(fallback: Fallback) -> Option<look::Fallback> {
+    Some(match fallback {
+        Fallback::NoReport => look::Fallback::NoReport,
+        Fallback::Stale => look::Fallback::Stale,
+        Fallback::Invisible => look::Fallback::Invisible,
+        Fallback::UnknownDevice => look::Fallback::UnknownDevice,
+        Fallback::UnknownPerson => look::Fallback::UnknownPerson,
+        Fallback::NoDeviceKey => look::Fallback::NoDeviceKey,
+        Fallback::AmbiguousKey => look::Fallback::AmbiguousKey,
+        Fallback::DoorsOpen => return None,
+    })
+}
+
+/// A door's figures for the console.
+pub fn figures(door: DoorFigures, view_age: Duration) -> crate::web::DoorFigures {
+    let channel = match door.channel {
+        Channel::Activesync => "ActiveSync",
+        Channel::Imap => "IMAP",
+        Channel::Pop3 => "POP3",
+        Channel::Submission => "Submission",
+        Channel::Web => "Web",
+    };
+    crate::web::DoorFigures {
+        name: format!("{channel} · {}", door.route.as_str()),
+        asked: door.asked,
+        let_in: door.let_in,
+        warned: door.warned,
+        refused: door.refused,
+        p99: door.p99_seconds.map(Duration::from_secs_f64),
+        view_age: Some(view_age),
+    }
+}

@@ -1,0 +1,260 @@
+//! Puts the parts together: gates, pages, outbox, and the index that follows. The one place where
+//! everything meets.
+
+mod doors;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use prometheus::Encoder as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::clock::ShiftedClock;
+use crate::config::TransportKind;
+use crate::demo::{AtTheDoor, Demo, Doors, Line};
+use crate::gate::{self, Gate};
+use crate::outbox::transport::Transport;
+use crate::outbox::worker::{Progress, Sender, Setup};
+use crate::web::{self, Web};
+
+/// Where the transport `mailbox` writes to.
+pub fn mailbox(data: &Path) -> PathBuf {
+    data.join("mailbox")
+}
+
+/// How a server differs from the plain one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The made-up company: one-click sign-in, and mails that need not survive a power cut.
+    pub demo: bool,
+}
+
+/// A sender for the configured transport.
+pub fn sender(app: &App, data: &Path, options: Options) -> Result<Sender> {
+    let notices = &app.config.notices;
+    let (transport, sessions) = match notices.transport {
+        TransportKind::Smtp => (Transport::Smtp(notices.smtp.clone()), notices.smtp.sessions),
+        TransportKind::Mailbox => {
+            let dir = mailbox(data);
+            crate::outbox::maildir::create(&dir)
+                .with_context(|| format!("the mailbox {}", dir.display()))?;
+            (
+                Transport::Mailbox {
+                    dir,
+                    durable: !options.demo,
+                },
+                4,
+            )
+        }
+    };
+    let setup = Setup {
+        store: app.store.clone(),
+        office: Arc::new(app.clone()),
+        clock: app.clock.clone(),
+        transport,
+        from: notices.from.clone(),
+        sessions,
+        name: app.ids.uuid().to_string(),
+    };
+    Ok(Sender::new(setup)?)
+}
+
+/// The gates, which draw their page of refusal as the console draws its pages.
+pub fn gates(app: &App) -> Arc<Gate> {
+    Gate::new(
+        app.live.clone(),
+        app.store.clone(),
+        app.clock.clone(),
+        app.config.gate.clone(),
+        &app.config.server.public_url,
+        Box::new(doors::page),
+    )
+}
+
+/// All routes.
+pub fn router(
+    app: &App,
+    gate: &Arc<Gate>,
+    data: &Path,
+    options: Options,
+    stopping: watch::Receiver<bool>,
+) -> Router {
+    let (figures, live, clock) = (gate.clone(), app.live.clone(), app.clock.clone());
+    let web = Web {
+        doors: Arc::new(move || {
+            let age = live.age(clock.now());
+            figures
+                .figures()
+                .into_iter()
+                .map(|door| doors::figures(door, age))
+                .collect()
+        }),
+        mailbox: (app.config.notices.transport == TransportKind::Mailbox).then(|| mailbox(data)),
+        demo: options.demo,
+        stopping,
+        ..Web::new(app.clone())
+    };
+    let metrics = gate.clone();
+    let metrics = get(move || {
+        let metrics = metrics.clone();
+        async move {
+            let encoder = prometheus::TextEncoder::new();
+            let mut text = Vec::new();
+            let _ = encoder.encode(&metrics.registry().gather(), &mut text);
+            ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()
+        }
+    });
+    gate::router(gate.clone())
+        .merge(web::router(Arc::new(web)))
+        .route("/metrics", metrics)
+}
+
+/// Turns true when somebody asks the process to end.
+pub fn stop_signal() -> watch::Receiver<bool> {
+    let (tell, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(signal) => signal,
+                Err(error) => return tracing::error!(%error, "can't listen for SIGTERM"),
+            };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = tell.send(true);
+        // The channel must outlive its receivers.
+        tell.closed().await;
+    });
+    stopping
+}
+
+/// Ends when `stopping` turns true.
+pub async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Serves until asked to stop; `beside` runs at the same time.
+pub async fn run(
+    app: App,
+    data: &Path,
+    options: Options,
+    gate: Arc<Gate>,
+    beside: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let stopping = stop_signal();
+    let listen = &app.config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("can't listen on {listen}; is another countermand running? [server] listen in the config changes it"))?;
+    let router = router(&app, &gate, data, options, stopping.clone());
+    let sender = sender(&app, data, options)?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(app.live.clone().keep_following());
+    tasks.spawn(gate.clone().keep_recording());
+    tasks.spawn(beside);
+    let sending = tokio::spawn(sender.run(stopped(stopping.clone())));
+    announce(&app, options).await?;
+    // Small answers must not wait for more to come.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |tcp| {
+        let _ = tcp.set_nodelay(true);
+    });
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<std::net::SocketAddr>(),
+    )
+    .with_graceful_shutdown(stopped(stopping))
+    .await?;
+    sending.await??;
+    gate.flush().await?;
+    Ok(())
+}
+
+/// Says where the console is, and gives the first operator a way in.
+async fn announce(app: &App, options: Options) -> Result<()> {
+    eprintln!("The console is at {}", app.config.server.public_url);
+    if options.demo {
+        return Ok(());
+    }
+    if let Some(link) = app.first_way_in().await? {
+        eprintln!("Nobody can sign in yet. Set a password at {link}");
+    }
+    Ok(())
+}
+
+/// `notices send`: sends until nothing is due, or until asked to stop.
+pub async fn send(
+    app: App,
+    data: &Path,
+    until_idle: bool,
+    on_progress: impl Fn(&Progress) + Send + 'static,
+) -> Result<Progress> {
+    let sender = sender(&app, data, Options::default())?;
+    let mut progress = sender.progress();
+    let follow = tokio::spawn(app.live.clone().keep_following());
+    let show = tokio::spawn(async move {
+        while progress.changed().await.is_ok() {
+            on_progress(&progress.borrow_and_update());
+        }
+    });
+    let until = stopped(stop_signal());
+    let done = if until_idle {
+        sender.run_until_idle(until).await
+    } else {
+        sender.run(until).await
+    };
+    follow.abort();
+    show.abort();
+    Ok(done?)
+}
+
+/// `demo`: the made-up company, with or without a console.
+pub async fn demo(
+    app: App,
+    clock: Arc<ShiftedClock>,
+    data: &Path,
+    story: bool,
+    tell: impl FnMut(&Line) + Send + Sync + 'static,
+) -> Result<()> {
+    let options = Options { demo: true };
+    let gate = gates(&app);
+    let asked = gate.clone();
+    let doors: Doors = Arc::new(move |question| {
+        let gate = asked.clone();
+        Box::pin(async move {
+            let (let_in, line) = gate.ask(question).await;
+            AtTheDoor { let_in, line }
+        })
+    });
+    let demo = Demo {
+        app: app.clone(),
+        clock,
+        doors,
+        tell: Box::new(tell),
+    };
+    if !story {
+        let play = async move {
+            if let Err(error) = demo.play().await {
+                eprintln!("countermand: the story stopped: {error}");
+            }
+        };
+        return run(app, data, options, gate, play).await;
+    }
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(app.live.clone().keep_following());
+    tasks.spawn(gate.clone().keep_recording());
+    let sending = tokio::spawn(sender(&app, data, options)?.run(stopped(stopping)));
+    let played = demo.play_to_the_end().await;
+    stop.send_replace(true);
+    sending.await??;
+    Ok(played?)
+}
