@@ -4,7 +4,7 @@ use clap::{Args, ValueHint};
 
 use super::{Exit, Place, Result, print};
 
-/// Write down a person's word that the apps of an order are gone, where no source can see
+/// Take a person's word that the apps of an order are gone, where no source can see
 #[derive(Debug, Args)]
 #[command(after_help = "Example: countermand --as cy@example.test attest eve@example.test 7Q2M")]
 pub struct Attest {

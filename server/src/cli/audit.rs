@@ -1,7 +1,7 @@
 //! `audit`: the record.
 
 use clap::{Args, Subcommand};
-use countermand_core::actor::Act;
+use countermand_core::actor::{Act, Actor};
 use countermand_core::audit::Entry;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +38,8 @@ struct Line {
     number: u64,
     at: Timestamp,
     actor: String,
+    /// At whose shell, where `--as` was believed.
+    shell_of: Option<String>,
     action: String,
     order: Option<String>,
     details: serde_json::Value,
@@ -79,10 +81,15 @@ async fn log(place: &Place, open: &Open, wanted: Log) -> Result<Exit> {
 }
 
 fn line(entry: &Entry) -> Line {
+    let (actor, shell_of) = match &entry.actor {
+        Actor::Shell { operator, user } => (operator.clone(), Some(user.clone())),
+        other => (other.to_string(), None),
+    };
     Line {
         number: entry.number,
         at: entry.at,
-        actor: entry.actor.to_string(),
+        actor,
+        shell_of,
         action: entry.action.clone(),
         order: entry.order.map(|o| o.to_string()),
         details: serde_json::from_str(&entry.details).unwrap_or_default(),

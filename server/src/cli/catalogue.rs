@@ -123,7 +123,7 @@ fn list(found: &[&App]) -> String {
 
 fn app_words(app: &App, place: &Place) -> String {
     let mut text = format!(
-        "{} ({}), an app of {}, published by {}.\n",
+        "{} ({}), an app of {}, published by {}\n",
         place.print.bold(&app.name),
         app.slug,
         app.vendor,

@@ -10,7 +10,10 @@ use super::{Exit, Place, Result, print};
 ///
 /// `decide --at TIME` tells what follows from what is known now.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: countermand explain R-7Q2M-4F")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example: countermand explain R-7Q2M-4F"
+)]
 pub struct Explain {
     /// The reference that the person was shown
     #[arg(value_name = "REF")]

@@ -20,7 +20,10 @@ use crate::import::{self, Format};
 /// Rows that can't be taken are written to FILE.rejects, and the exit status is then 2; a file that
 /// can't be read at all changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: countermand import auto devices.csv more.json")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example: countermand import auto devices.csv more.json"
+)]
 pub struct Import {
     /// Format of the files, or auto
     #[arg(value_name = "FORMAT", value_parser = format_parser())]

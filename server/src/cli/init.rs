@@ -1,15 +1,12 @@
 //! `init`: data directory, config file, database.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
-use std::path::Path;
 
 use clap::{Args, ValueHint};
 use countermand_core::actor::Role;
 use serde::Serialize;
 
-use super::{Exit, Failure, Place, Result, email};
+use super::{Exit, Failure, Place, Result, email, files};
 use crate::config::Config;
 use crate::store::sqlite_file;
 
@@ -44,7 +41,7 @@ impl Init {
                 )));
             }
         }
-        make_directory(&place.data)?;
+        files::make_directory(&place.data)?;
         if !had_config {
             let mut text = Config::template(&place.world.ids.secret());
             if let Some(url) = &place.database {
@@ -54,9 +51,16 @@ impl Init {
                     &format!("url = {url}"),
                 );
             }
-            write_private(&file, &text)?;
+            files::write_new(&file, &text)?;
         }
-        let open = place.open_or_make(place.config()?).await?;
+        let config = place.config()?;
+        if let Some(database) = sqlite_file(&config.database.url, &place.data) {
+            // SQLite would make it readable for everyone, and gives its logs the same rights.
+            if !database.exists() {
+                files::write_new(&database, "")?;
+            }
+        }
+        let open = place.make(config).await?;
         if let Some(admin) = &self.admin {
             open.app
                 .put_operator(&open.actor, admin, BTreeSet::from([Role::Admin]))
@@ -92,38 +96,4 @@ fn words(place: &Place, made: &Made) -> String {
         lines.push(format!("  {}", next(step)));
     }
     lines.join("\n")
-}
-
-/// Only the operating system's user that runs Countermand may look inside.
-fn make_directory(directory: &Path) -> Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory).map_err(|e| {
-        Failure::failed(format!(
-            "the directory {} can't be made: {e}; choose another with --data DIR",
-            directory.display()
-        ))
-    })
-}
-
-/// The file holds the doors' secret.
-fn write_private(file: &Path, text: &str) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || -> std::io::Result<()> {
-        let mut opened = options.open(file)?;
-        opened.write_all(text.as_bytes())?;
-        opened.sync_all()
-    };
-    write().map_err(|e| {
-        // Half a config would look like a whole one the next time.
-        if e.kind() != std::io::ErrorKind::AlreadyExists {
-            let _ = fs::remove_file(file);
-        }
-        Failure::failed(format!("{} can't be written: {e}", file.display()))
-    })
 }

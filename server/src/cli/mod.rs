@@ -12,6 +12,7 @@ mod doors;
 mod exempt;
 mod explain;
 mod failure;
+mod files;
 mod help;
 mod import;
 mod init;
@@ -39,12 +40,7 @@ type Result<T> = std::result::Result<T, Failure>;
 
 /// Orders an app off the phones that read your mail, and takes the order back, exactly.
 #[derive(Debug, Parser)]
-#[command(
-    name = "countermand",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "countermand", version, arg_required_else_help = true)]
 #[command(after_help = "Example: countermand demo --story")]
 pub struct Cli {
     #[command(flatten)]

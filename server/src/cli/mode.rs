@@ -11,7 +11,10 @@ use super::{Exit, Place, Printer, Result, print};
 /// In observe mode verdicts are computed, recorded and counted, and every door lets in. Without a
 /// word the present mode is shown.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: countermand --as ann@example.test mode enforce")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example: countermand --as ann@example.test mode enforce"
+)]
 pub struct Mode {
     /// The mode to go to
     #[arg(value_name = "MODE")]

@@ -21,7 +21,10 @@ pub enum People {
 /// there, and lists (aliases, groups) are separated by semicolons. Rows that can't be taken are
 /// written to FILE.rejects, and the exit status is then 2.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: countermand people import people.csv")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example: countermand people import people.csv"
+)]
 pub struct Import {
     /// CSV file with a header
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -76,25 +76,31 @@ impl Place {
                 self.command("init")
             )));
         }
-        self.open_or_make(config).await
+        let actor = self.actor(&config)?;
+        let app = self.app(config).await?;
+        Ok(Open { app, actor })
     }
 
-    pub async fn open_or_make(&self, config: Config) -> Result<Open> {
-        let actor = self.actor(&config)?;
-        let app = App::open(
-            config,
-            &self.data,
-            self.world.clock.clone(),
-            self.world.ids.clone(),
-        )
-        .await?;
+    /// Opens the database, and makes it where it is missing. Nobody is an operator yet, so whoever
+    /// has the machine acts.
+    pub async fn make(&self, config: Config) -> Result<Open> {
+        let actor = Actor::Local(os_user());
+        let app = self.app(config).await?;
         Ok(Open { app, actor })
+    }
+
+    async fn app(&self, config: Config) -> Result<App> {
+        let World { clock, ids } = self.world.clone();
+        Ok(App::open(config, &self.data, clock, ids).await?)
     }
 
     fn actor(&self, config: &Config) -> Result<Actor> {
         match &self.operator {
             None => Ok(Actor::Local(os_user())),
-            Some(email) if config.server.trust_shell => Ok(Actor::Operator(fold(email))),
+            Some(email) if config.server.trust_shell => Ok(Actor::Shell {
+                operator: fold(email),
+                user: os_user(),
+            }),
             Some(_) => Err(Failure::policy(format!(
                 "--as is not believed here: [server] trust_shell is not true in {}; set it, or act in the console",
                 self.config_file().display()

@@ -174,7 +174,7 @@ mod tests {
             .map(|(name, n)| vec![name.to_owned(), number(n)]);
         assert_eq!(
             table(&["app", "devices"], &[1], rows),
-            "app         devices\na                 5\nlong [31m    25,000"
+            "app        devices\na                5\nlong [31m   25,000"
         );
     }
 }

@@ -1,11 +1,11 @@
 //! What is done with the rows of an import that can't be taken: the good ones are kept, the others
 //! are written beside the file, ready to be mended and imported again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Exit, Failure, Place, Result, print};
+use super::{Exit, Failure, Place, Result, files, print};
 use crate::import::Imported;
 
 /// So many faults are printed; all of them stand in the JSON document.
@@ -28,7 +28,7 @@ pub(super) struct FileReport {
 pub(super) fn keep<T>(file: &Path, format: &str, imported: &Imported<T>) -> Result<FileReport> {
     let mut rejects = None;
     if !imported.rejects.is_empty() {
-        let path = beside(file);
+        let path = files::beside(file, ".rejects");
         let mut text = String::new();
         let rows = imported.rejects.iter().map(|r| r.raw.as_str());
         for line in imported.head.as_deref().into_iter().chain(rows) {
@@ -53,12 +53,6 @@ pub(super) fn keep<T>(file: &Path, format: &str, imported: &Imported<T>) -> Resu
         problems: imported.rejects.iter().map(ToString::to_string).collect(),
         notes: imported.notes.clone(),
     })
-}
-
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".rejects");
-    name.into()
 }
 
 /// Says how it went: counts as the answer, faults and notes on standard error.

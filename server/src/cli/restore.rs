@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use countermand_core::actor::Act;
 
 use super::{Exit, Failure, Place, Result, print};
 use crate::store::{self, sqlite_file};
@@ -35,6 +36,16 @@ impl Restore {
             )));
         }
         std::fs::File::open(&self.file).map_err(|e| Failure::unreadable(&self.file, &e))?;
+        match place.open().await {
+            Ok(open) => {
+                let allowed = open.authorise(Act::Administer).await;
+                open.app.store.close().await;
+                allowed?;
+            }
+            Err(refused) if refused.exit == Exit::Policy => return Err(refused),
+            // A database that is missing or broken is what a restore is for.
+            Err(_) => {}
+        }
         store::restore(&self.file, &database, self.force).await?;
         let open = place.open().await?;
         let found = open.app.store.audit_verify().await?;

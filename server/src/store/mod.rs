@@ -66,20 +66,6 @@ pub enum Backend {
     Postgres,
 }
 
-/// A path as it stands in a URL, where some letters mean something else.
-fn escaped(path: &Path) -> Result<String> {
-    let text = path.to_str().ok_or_else(|| {
-        StoreError::Unsupported(format!(
-            "the path «{}» is not UTF-8; put the database under another",
-            path.display()
-        ))
-    })?;
-    Ok(text
-        .replace('%', "%25")
-        .replace('?', "%3F")
-        .replace('#', "%23"))
-}
-
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -98,16 +84,33 @@ pub fn sqlite_file(url: &str, data: &Path) -> Option<PathBuf> {
     Some(data.join(path.trim_start_matches("//")))
 }
 
+/// The file's whole path as a URL, in which blanks and question marks must not mean anything.
+fn sqlite_url(file: &Path, mode: &str) -> Result<String> {
+    let whole = std::path::absolute(file)
+        .map_err(|e| StoreError::Unsupported(format!("{}: {e}", file.display())))?;
+    let text = whole.to_str().ok_or_else(|| {
+        StoreError::Unsupported(format!(
+            "the path «{}» is not UTF-8; put the database under another",
+            file.display()
+        ))
+    })?;
+    let mut url = "sqlite://".to_owned();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url += &format!("%{byte:02X}");
+        }
+    }
+    Ok(format!("{url}?mode={mode}"))
+}
+
 impl Store {
     /// Opens the database at `url`, and makes its tables where they are missing.
     pub async fn open(url: &str, data: &Path) -> Result<Store> {
         install_default_drivers();
         let (backend, url, file) = match sqlite_file(url, data) {
-            Some(path) => (
-                Backend::Sqlite,
-                format!("sqlite://{}?mode=rwc", escaped(&path)?),
-                Some(path),
-            ),
+            Some(path) => (Backend::Sqlite, sqlite_url(&path, "rwc")?, Some(path)),
             None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 (Backend::Postgres, url.to_owned(), None)
             }

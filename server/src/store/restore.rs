@@ -6,7 +6,7 @@ use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, Connection};
 
 use super::maintain::newest_tables;
-use super::{Result, StoreError};
+use super::{Result, StoreError, sqlite_url};
 
 /// Copies `backup` to `to`, once it has proved to be a whole database of ours. A database that is
 /// there already is replaced only if `replace` says so, and never while a program has it open.
@@ -97,8 +97,7 @@ async fn copy_checked(backup: &Path, copy: &Path) -> Result<()> {
 }
 
 async fn connect(file: &Path) -> Result<AnyConnection> {
-    let mut connection =
-        AnyConnection::connect(&format!("sqlite://{}?mode=rw", file.display())).await?;
+    let mut connection = AnyConnection::connect(&sqlite_url(file, "rw")?).await?;
     sqlx::query("PRAGMA busy_timeout = 0")
         .execute(&mut connection)
         .await?;

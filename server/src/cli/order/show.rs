@@ -106,7 +106,7 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
         vec![
             print::time(entry.at, zone),
             entry.action.trim_start_matches("order.").replace('_', " "),
-            entry.actor.to_string(),
+            entry.actor.name().to_owned(),
             remark(entry),
         ]
     });

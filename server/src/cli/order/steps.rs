@@ -96,7 +96,10 @@ impl Document {
 pub(super) async fn tell(place: &Place, open: &Open, order: &Order) -> Result<Exit> {
     let shown = open.app.show(&open.actor, &order.id.to_string()).await?;
     place.print.answer(&Document::of(&shown, open), || {
-        let state = shown.state.replace('_', " ");
+        let state = match shown.state {
+            "draft" => "a draft".to_owned(),
+            other => other.replace('_', " "),
+        };
         format!(
             "Order {} «{}», revision {}, is {}.\n\n{}",
             place.print.bold(&order.id.short()),
@@ -129,8 +132,8 @@ pub(super) fn zone(order: &Order) -> Option<&str> {
 /// What can be done now, with the exact commands.
 pub(super) fn next(place: &Place, shown: &Shown) -> String {
     let id = shown.order.id.short();
-    let step = |what: &str, who: &str, rest: &str| {
-        let command = place.command(&format!("--as {who} order {rest}"));
+    let step = |what: &str, rest: &str| {
+        let command = place.command(&format!("--as EMAIL order {rest}"));
         vec![format!("  {what}"), command]
     };
     let send = |what: &str| {
@@ -142,51 +145,40 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
     let retract = || {
         step(
             "take it back (a responder)",
-            "EMAIL",
             &format!("retract {id} --reason TEXT"),
+        )
+    };
+    let extend = || {
+        step(
+            "move its deadline (a responder)",
+            &format!("extend {id} --to TIME"),
         )
     };
     let rows = match shown.state {
         "draft" => vec![
-            step(
-                "change its text (an author)",
-                "EMAIL",
-                &format!("revise {id} FILE"),
-            ),
+            step("change its text (an author)", &format!("revise {id} FILE")),
             step(
                 "hand it to an approver (an author)",
-                "EMAIL",
                 &format!("submit {id}"),
             ),
         ],
         "in_review" => vec![
             step(
                 "approve it (an approver who did not write it)",
-                "EMAIL",
                 &format!("approve {id}"),
             ),
             step(
                 "send it back (an approver)",
-                "EMAIL",
                 &format!("send-back {id} --reason TEXT"),
             ),
-            step(
-                "withdraw it (an author)",
-                "EMAIL",
-                &format!("withdraw {id}"),
-            ),
+            step("withdraw it (an author)", &format!("withdraw {id}")),
         ],
         "approved" => vec![
             step(
                 "publish it (an author or approver)",
-                "EMAIL",
                 &format!("publish {id}"),
             ),
-            step(
-                "withdraw it (an author)",
-                "EMAIL",
-                &format!("withdraw {id}"),
-            ),
+            step("withdraw it (an author)", &format!("withdraw {id}")),
         ],
         "published" => {
             let mut rows = Vec::new();
@@ -195,23 +187,15 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
             }
             rows.push(step(
                 "hold it (a responder)",
-                "EMAIL",
                 &format!("hold {id} --reason TEXT"),
             ));
-            rows.push(step(
-                "move its deadline (a responder)",
-                "EMAIL",
-                &format!("extend {id} --to TIME"),
-            ));
+            rows.push(extend());
             rows.push(retract());
             rows
         }
         "held" => vec![
-            step(
-                "let it go on (a responder)",
-                "EMAIL",
-                &format!("resume {id}"),
-            ),
+            step("let it go on (a responder)", &format!("resume {id}")),
+            extend(),
             retract(),
         ],
         "expired" => vec![retract()],
