@@ -228,13 +228,7 @@ pub(super) fn nothing() -> Verdict {
 }
 
 /// What is written down: enough to tell later what was known then.
-fn refusal(
-    route: Route,
-    asked: &Asked,
-    answer: &Answer,
-    at: Timestamp,
-    age: Duration,
-) -> Refusal {
+fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Duration) -> Refusal {
     let verdict = &answer.verdict;
     let orders: BTreeSet<_> = verdict
         .because

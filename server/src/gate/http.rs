@@ -46,10 +46,7 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
 }
 
 /// `/gate/eas-refused`: what the phone is told, in the words of its command and protocol version.
-pub(super) async fn eas_refused(
-    State(gate): State<Arc<Gate>>,
-    request: Request,
-) -> Response<Body> {
+pub(super) async fn eas_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
     let original = read("/gate/eas-refused", &request);
     let (outcome, age) = gate.look_again(&original.asked);
     let Outcome::Answer(answer) = &outcome else {
@@ -69,15 +66,14 @@ pub(super) async fn eas_refused(
     };
     describe(response.headers_mut(), &outcome, age);
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 
 /// `/gate/web-refused`: what a browser is shown.
-pub(super) async fn web_refused(
-    State(gate): State<Arc<Gate>>,
-    request: Request,
-) -> Response<Body> {
+pub(super) async fn web_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
     let original = read("/gate/web-refused", &request);
     let (outcome, age) = gate.look_again(&original.asked);
     let answer = match &outcome {
@@ -98,7 +94,10 @@ pub(super) async fn web_refused(
 
 /// Between the refusal and this page the facts have changed: the next try is let in.
 fn come_again() -> Response<Body> {
-    let headers = [(header::RETRY_AFTER, "1"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::RETRY_AFTER, "1"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     let text = "Mail is open to this device again. Try once more.\n";
     (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
 }

@@ -245,13 +245,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let now = Timestamp::UNIX_EPOCH;
         let count = |route, channel, answered, micros| {
-            metrics.count(
-                route,
-                channel,
-                answered,
-                now,
-                Duration::from_micros(micros),
-            );
+            metrics.count(route, channel, answered, now, Duration::from_micros(micros));
         };
         for _ in 0..98 {
             count(Route::Http, Channel::Activesync, Answered::Allow, 20);

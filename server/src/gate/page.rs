@@ -152,7 +152,10 @@ mod tests {
             }],
             platform: None,
         });
-        assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
+        assert!(
+            !html.contains("<script>") && !html.contains("<img"),
+            "{html}"
+        );
         assert!(html.contains("R-7Q2M-4F"));
     }
 }
