@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+pub mod app;
 pub mod dovecot;
 pub mod gate;
 pub mod http;
