@@ -31,8 +31,7 @@ pub(super) struct Fault {
 pub(super) type Answer = Result<Response, Fault>;
 
 const UNCHANGED: &str = "Nothing has changed. Go back, mend it, and try again.";
-const NOT_YOURS: &str =
-    "Nothing has changed. Ask somebody who may, or ask an admin for the role.";
+const NOT_YOURS: &str = "Nothing has changed. Ask somebody who may, or ask an admin for the role.";
 const TRY_AGAIN: &str = "Try again in a moment. If it stays so, give the reference below to whoever runs this installation: the log tells more.";
 
 impl Fault {

@@ -210,6 +210,9 @@ mod tests {
 
     #[test]
     fn a_query_survives_the_way_to_the_sign_in_page() {
-        assert_eq!(encode("/audit?order=7Q2M&page=2"), "/audit%3Forder%3D7Q2M%26page%3D2");
+        assert_eq!(
+            encode("/audit?order=7Q2M&page=2"),
+            "/audit%3Forder%3D7Q2M%26page%3D2"
+        );
     }
 }

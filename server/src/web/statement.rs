@@ -199,7 +199,13 @@ fn zone(order: &Order) -> String {
 
 fn in_json(known: &Known, now: Timestamp) -> String {
     let order = &known.order;
-    let text = order.revision.file.notice.all().next().map(|(_, text)| text);
+    let text = order
+        .revision
+        .file
+        .notice
+        .all()
+        .next()
+        .map(|(_, text)| text);
     let history: Vec<serde_json::Value> = known
         .history
         .iter()
@@ -284,7 +290,12 @@ fn ended(words: &str) -> String {
 /// The name before the sender's address; it is what readers know the mails by.
 fn organisation(web: &Web) -> String {
     let from = &web.app.config.notices.from;
-    let name = from.split('<').next().unwrap_or("").trim().trim_matches('"');
+    let name = from
+        .split('<')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .trim_matches('"');
     if name.is_empty() { from } else { name }.to_owned()
 }
 
@@ -301,7 +312,12 @@ fn as_it_was(web: &Web, order: &Order, deadline: super::pages::When) -> AsItWas 
     };
     let locales = order.revision.file.notice.all().map(|(locale, _)| locale);
     let reader = Person {
-        locale: locales.into_iter().next().flatten().unwrap_or("").to_owned(),
+        locale: locales
+            .into_iter()
+            .next()
+            .flatten()
+            .unwrap_or("")
+            .to_owned(),
         ..reader
     };
     let context = Context {

@@ -75,7 +75,10 @@ pub(in crate::web) async fn show(
             when: when(at, &zone),
         },
         order,
-        rows: entries.iter().map(|entry| row(&web, entry, &zone)).collect(),
+        rows: entries
+            .iter()
+            .map(|entry| row(&web, entry, &zone))
+            .collect(),
         pager: Pager::new(&path, number, ROWS, total),
     })
 }

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use countermand_core::duration::Length;
-use countermand_core::order::{Order, State};
 use countermand_core::order::when::When;
+use countermand_core::order::{Order, State};
 
 use super::{called, comply_by, page_with, shell, when, zone};
 use crate::web::Web;
@@ -62,12 +62,7 @@ pub(super) async fn confirm(
     page_with(status, page)
 }
 
-async fn effects(
-    web: &Web,
-    by: &SignedIn,
-    order: &Order,
-    act: Act,
-) -> Result<Vec<Effect>, Fault> {
+async fn effects(web: &Web, by: &SignedIn, order: &Order, act: Act) -> Result<Vec<Effect>, Fault> {
     if act == Act::Publish {
         return publication(web, by, order);
     }
@@ -155,7 +150,9 @@ fn publication(web: &Web, by: &SignedIn, order: &Order) -> Result<Vec<Effect>, F
     let refused = if order.revision.file.observe {
         "devices have the app, and are counted: this order never refuses".to_owned()
     } else {
-        format!("devices have the app now, and are refused mail after {deadline} if it is still there")
+        format!(
+            "devices have the app now, and are refused mail after {deadline} if it is still there"
+        )
     };
     Ok(vec![
         effect(preview.to_tell, &told, &told, Tone::Plain),

@@ -25,7 +25,9 @@ pub(in crate::web) struct Asked {
 
 fn folder(web: &Web) -> Result<PathBuf, Fault> {
     web.mailbox.clone().ok_or_else(|| {
-        Fault::nothing_here("There is no mailbox: notices go to a mail server (transport = \"smtp\").")
+        Fault::nothing_here(
+            "There is no mailbox: notices go to a mail server (transport = \"smtp\").",
+        )
     })
 }
 
@@ -123,8 +125,7 @@ pub(in crate::web) async fn show(
         let order = web.app.live.view().order(id).cloned()?;
         Some(called(&web, &order))
     });
-    let kind = header("X-Countermand-Kind")
-        .map_or_else(|| kind_of_subject(&subject), kind_of);
+    let kind = header("X-Countermand-Kind").map_or_else(|| kind_of_subject(&subject), kind_of);
     let zone = zone(&web, &by, None);
     page(Mail {
         shell: shell(&web, &by).await?,

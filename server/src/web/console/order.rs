@@ -191,7 +191,10 @@ fn refused_at(door: &DoorFigures) -> RefusedAt {
 
 fn doors_view(doors: &[DoorFigures]) -> String {
     match doors.iter().filter_map(|door| door.view_age).max() {
-        Some(age) => format!("The oldest view that a door answered with was {} old. The numbers are of all orders together.", took(age)),
+        Some(age) => format!(
+            "The oldest view that a door answered with was {} old. The numbers are of all orders together.",
+            took(age)
+        ),
         None => "Doors are counted from their first question on.".to_owned(),
     }
 }

@@ -31,7 +31,9 @@ pub(in crate::web) async fn list(State(web): State<Arc<Web>>, by: SignedIn) -> A
             notices: None,
         };
         let notices = match order.published() {
-            Some(_) => Some(Bar::of_receipts(&web.app.shown(order).await?.notices.into())),
+            Some(_) => Some(Bar::of_receipts(
+                &web.app.shown(order).await?.notices.into(),
+            )),
             None => None,
         };
         rows.push(OrderRow { notices, ..row });

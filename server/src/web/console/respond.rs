@@ -73,7 +73,8 @@ pub(in crate::web) async fn resume(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     let order = web.app.resume(&by.actor(), &order.id.to_string()).await?;
-    let text = "Resumed: its notices go on, and it refuses again once its shortest notice has passed.";
+    let text =
+        "Resumed: its notices go on, and it refuses again once its shortest notice has passed.";
     done(&web, &by, &home(&web, &order), Tone::Plain, text)
 }
 
@@ -98,7 +99,10 @@ pub(in crate::web) async fn extend(
             return confirm(&web, &by, &order, Act::Extend, &fields, Some(error)).await;
         }
     };
-    let done_by = web.app.extend(&by.actor(), &order.id.to_string(), &to).await;
+    let done_by = web
+        .app
+        .extend(&by.actor(), &order.id.to_string(), &to)
+        .await;
     match done_by {
         Ok(order) => {
             let zone = order_zone(&order).unwrap_or_else(|| "UTC".to_owned());
@@ -142,7 +146,10 @@ pub(in crate::web) async fn retract(
             first_word(order.title())
         ))
     } else if reason.is_empty() {
-        Some("The correction and the statement need a few words on why. Nothing has changed yet.".to_owned())
+        Some(
+            "The correction and the statement need a few words on why. Nothing has changed yet."
+                .to_owned(),
+        )
     } else {
         None
     };
@@ -162,12 +169,7 @@ pub(in crate::web) async fn retract(
     Ok(see(&format!("{}/retract", home(&web, &order))))
 }
 
-async fn retracted(
-    web: &Web,
-    by: &SignedIn,
-    order: &Order,
-    retraction: &Retraction,
-) -> Answer {
+async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retraction) -> Answer {
     let answer = &retraction.answer;
     let zone = zone(web, by, Some(order));
     page(Done {

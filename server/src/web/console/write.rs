@@ -76,7 +76,11 @@ async fn act(web: &Web, posted: &Posted, was: Option<&Order>) -> Answer {
         }
         "save" => false,
         "submit" => true,
-        other => return Err(Fault::input(format!("there is nothing called «{other}» to do here; expected preview, save or submit"))),
+        other => {
+            return Err(Fault::input(format!(
+                "there is nothing called «{other}» to do here; expected preview, save or submit"
+            )));
+        }
     };
     let saved = match was {
         None => web.app.draft(&by.actor(), &text).await,
@@ -97,7 +101,13 @@ async fn act(web: &Web, posted: &Posted, was: Option<&Order>) -> Answer {
     }
     // The text is saved already: what the submission lacks is said on the order's own editor.
     match web.app.submit(&by.actor(), &order.id.to_string()).await {
-        Ok(_) => done(web, by, &to, Tone::Allow, "Submitted. Another person must approve it before it can be published."),
+        Ok(_) => done(
+            web,
+            by,
+            &to,
+            Tone::Allow,
+            "Submitted. Another person must approve it before it can be published.",
+        ),
         Err(error) => faulty(web, by, Some(&order), &text, error).await,
     }
 }
