@@ -6,6 +6,9 @@
 mod strangers;
 mod support;
 
+use std::sync::Arc;
+
+use countermand::store::Outcome;
 use countermand_core::actor::Actor;
 use support::house::{ANA, BEN, House, RITA, TITLE, Visitor, order_file};
 
@@ -252,6 +255,61 @@ async fn another_processs_commit_reaches_the_page() {
     // A server that stops ends its streams.
     house.stop.send(true).unwrap();
     while let Ok(Some(_)) = stream.chunk().await {}
+}
+
+#[tokio::test]
+async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let (mia, sam) = ("mia@corp.test", "sam@corp.test");
+    house.sent(&id, mia, Outcome::Accepted, "250 ok").await;
+    house
+        .sent(&id, sam, Outcome::Rejected, "550 5.1.1 no such mailbox")
+        .await;
+    // Past the deadline Mia, who was told and has the app, is refused.
+    house.clock.set("2020-07-11T12:00:00Z".parse().unwrap());
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let orders = rita.get("/").await;
+    assert!(orders.body.contains("1 device is refused mail now"));
+    let page = rita.get(&format!("/orders/{id}")).await;
+    assert!(page.body.contains("Enforcing"));
+    assert!(page.body.contains("1 notice was rejected"));
+    let notices = rita.get(&format!("/orders/{id}/notices")).await;
+    assert!(notices.body.contains("550 5.1.1 no such mailbox"));
+    assert!(notices.body.contains(sam) && !notices.body.contains(mia));
+    let before = rita.get(&format!("/orders/{id}/retract")).await;
+    assert!(
+        before
+            .body
+            .contains("device may read mail again at its next request")
+    );
+    assert!(before.body.contains("person gets the correction"));
+    let fields = [("word", "Remove"), ("reason", "Sent in error")];
+    let retract = format!("/orders/{id}/retract");
+    assert_eq!(rita.post(&retract, &fields).await.status, 303);
+    let done = rita.get(&retract).await;
+    assert!(done.body.contains("device may read mail again"));
+    assert!(
+        rita.get("/")
+            .await
+            .body
+            .contains("0 devices are refused mail now")
+    );
+    let statement = rita.get(&format!("/o/{id}.json")).await;
+    let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
+    assert_eq!(statement["told"], 1);
+}
+
+#[tokio::test]
+async fn behind_tls_a_cookie_never_leaves_it() {
+    let house = House::with(|web| {
+        let mut config = (*web.app.config).clone();
+        config.server.public_url = "https://countermand.corp.test".to_owned();
+        web.app.config = Arc::new(config);
+    })
+    .await;
+    let page = Visitor::of(&house).get("/sign-in").await;
+    assert!(page.header("set-cookie").ends_with("; Secure"));
 }
 
 #[tokio::test]

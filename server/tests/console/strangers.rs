@@ -308,6 +308,10 @@ async fn one_click_signs_in_only_in_the_demo() {
     );
     let csrf = page.field("csrf").unwrap();
     let fields = [("csrf", csrf.as_str()), ("email", RITA)];
+    let foreign = visitor
+        .send_with("/sign-in/demo", &fields, &[("host", "evil.test:8420")])
+        .await;
+    assert_eq!(foreign.status, 404);
     assert_eq!(visitor.send("/sign-in/demo", &fields).await.status, 303);
     assert!(visitor.get("/").await.body.contains("responder"));
 

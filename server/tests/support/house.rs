@@ -8,12 +8,14 @@ use std::sync::Arc;
 use countermand::app::App;
 use countermand::clock::{CountingIds, ManualClock, RandomIds};
 use countermand::config::Config;
+use countermand::store::{Outcome, Settled, Turn, Wanted};
 use countermand::web::{Web, router};
 use countermand_core::actor::{Actor, Role};
 use countermand_core::fleet::{
     FormFactor, IncomingApp, IncomingReport, Ownership, PersonRow, Visibility,
 };
 use countermand_core::index::Mode;
+use countermand_core::notice::Kind;
 use countermand_core::platform::Platform;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -133,6 +135,44 @@ impl House {
         self.app.approve(&of(BEN), &id, None).await.unwrap();
         self.app.publish(&of(BEN), &id).await.unwrap();
         order.id.short()
+    }
+}
+
+impl House {
+    /// The order's notice to that person, as a worker would have brought it to that end.
+    pub async fn sent(&self, order: &str, email: &str, outcome: Outcome, detail: &str) {
+        let order = self.app.store.order_called(order).await.unwrap().order.id;
+        let person = self.app.live.view().person_called(email).unwrap().id;
+        let (store, now) = (&self.app.store, self.app.now());
+        let lease = now + jiff::SignedDuration::from_mins(1);
+        store.renew_worker("w", lease).await.unwrap();
+        let wanted = Wanted {
+            order,
+            kind: Kind::Order,
+            people: vec![person],
+        };
+        let turn = Turn {
+            claim: vec![wanted],
+            limit: 1,
+            ..Turn::default()
+        };
+        let claim = store.turn("w", &turn, now).await.unwrap().claimed[0];
+        let turn = Turn {
+            start: vec![claim],
+            ..Turn::default()
+        };
+        let started = store.turn("w", &turn, now).await.unwrap().started;
+        assert_eq!(started, [claim]);
+        let turn = Turn {
+            settle: vec![Settled {
+                claim,
+                outcome,
+                detail: detail.to_owned(),
+            }],
+            ..Turn::default()
+        };
+        store.turn("w", &turn, now).await.unwrap();
+        self.app.live.follow().await.unwrap();
     }
 }
 
@@ -278,12 +318,20 @@ impl Visitor {
 
     /// Exactly these fields.
     pub async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Got {
-        Visitor::take(
-            self.client
-                .post(format!("{}{path}", self.root))
-                .form(fields),
-        )
-        .await
+        self.send_with(path, fields, &[]).await
+    }
+
+    pub async fn send_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Got {
+        let mut request = self.client.post(format!("{}{path}", self.root));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Visitor::take(request.form(fields)).await
     }
 
     /// As from a page of this session: with its token.
