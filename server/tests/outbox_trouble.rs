@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 use support::postgres::Postgres;
 use support::sending::*;
 use support::smtp_record::Recorder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 const SESSIONS: usize = 8;
@@ -224,5 +225,78 @@ async fn inv_19_a_database_that_is_away_loses_no_outcome() {
     assert_eq!(
         world.in_state(order_id(A), Kind::Order, "accepted").await,
         set(0..300)
+    );
+}
+
+/// A way to PostgreSQL on which every fifth COMMIT gets through and its answer does not.
+async fn forgetful_way(to: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let commits = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(async move {
+        loop {
+            let (near, _) = listener.accept().await.unwrap();
+            let far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            tokio::spawn(carry(near, far, Arc::clone(&commits)));
+        }
+    });
+    port
+}
+
+async fn carry(near: TcpStream, far: TcpStream, commits: Arc<AtomicUsize>) {
+    let (mut near_in, mut near_out) = near.into_split();
+    let (mut far_in, mut far_out) = far.into_split();
+    let (mut asked, mut answered) = (vec![0; 65536], vec![0; 65536]);
+    let mut cut = false;
+    loop {
+        tokio::select! {
+            read = near_in.read(&mut asked) => match read {
+                Ok(n @ 1..) => {
+                    let is_commit = asked[..n].windows(6).any(|word| word == b"COMMIT");
+                    cut |= is_commit && commits.fetch_add(1, Ordering::SeqCst) % 5 == 4;
+                    if far_out.write_all(&asked[..n]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+            read = far_in.read(&mut answered) => match read {
+                // The answer says that it is committed; nobody hears it.
+                Ok(n @ 1..) if !cut => {
+                    if near_out.write_all(&answered[..n]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_16_a_commit_whose_answer_is_lost_neither_doubles_nor_forgets() {
+    let Some(postgres) = Postgres::shared() else {
+        return;
+    };
+    let here = std::path::Path::new(".");
+    let url = postgres.fresh_database();
+    let world = World::at(&url, here, SignedDuration::ZERO).await;
+    publish(&world.store, order_id(A), 0..400).await;
+    let (before, database) = url.rsplit_once('/').unwrap();
+    let (host, port) = before.rsplit_once(':').unwrap();
+    let port = forgetful_way(port.parse().unwrap()).await;
+    let url = format!("{host}:{port}/{database}?sslmode=disable");
+    let far = World::at(&url, here, SignedDuration::ZERO).await;
+    let recorder = Recorder::start();
+    let done = far.send("one", recorder.port()).await;
+    assert_eq!((done.unknown, done.trouble), (0, None));
+    assert_eq!(recorder.begun().len(), 400);
+    assert_eq!(
+        received(&recorder, order_id(A), Kind::Order),
+        once_each(0..400)
+    );
+    assert_eq!(
+        world.in_state(order_id(A), Kind::Order, "accepted").await,
+        set(0..400)
     );
 }
