@@ -207,14 +207,23 @@ impl Sender {
             }
         }
         self.sessions.close().await;
-        // Whatever is claimed and not begun is anyone's at once.
-        self.desk
-            .store
-            .retire_worker(&self.name, self.desk.clock.now())
-            .await?;
+        self.retire().await;
         self.claims.clear();
         self.publish();
         Ok(self.progress.borrow().clone())
+    }
+
+    /// Whatever is claimed and not begun is anyone's at once. If the database won't hear it, then when
+    /// the lease ends.
+    async fn retire(&self) {
+        for _ in 0..LAST_TRIES {
+            let now = self.desk.clock.now();
+            match self.desk.store.retire_worker(&self.name, now).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!("the sender could not take its leave: {error}"),
+            }
+            sleep(TICK).await;
+        }
     }
 
     /// One finished; others that finish in the same moment share its commit.
