@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::evidence::{AppSeen, Evidence, Package, Report};
-use crate::fleet::{Device, FormFactor, IncomingReport, Ownership, Person, PersonRow};
+use crate::fleet::{Device, FormFactor, IncomingApp, IncomingReport, Ownership, Person, PersonRow};
 use crate::id::{DeviceId, PackageNo, PersonId};
 use crate::platform::Platform;
 
@@ -34,10 +34,19 @@ pub fn same_device(report: &IncomingReport, candidates: &[&Device]) -> Option<De
                 .iter()
                 .any(|k| k.mdm_source() == Some(report.source.as_str()))
     };
-    let mut same = candidates.iter().filter(shares).filter(|d| !told_apart(d));
-    match (same.next(), same.next()) {
-        (Some(one), None) => Some(one.id),
-        _ => None,
+    let same: Vec<_> = candidates
+        .iter()
+        .filter(shares)
+        .filter(|d| !told_apart(d))
+        .collect();
+    match same.as_slice() {
+        [one] => Some(one.id),
+        // Of several, only one that goes by nothing else: the device that the same ambiguous report
+        // made before. Without it each import would make one more.
+        several => several
+            .iter()
+            .find(|d| d.keys.iter().all(|k| report.keys.contains(k)))
+            .map(|d| d.id),
     }
 }
 
@@ -79,7 +88,7 @@ pub fn take_report(
         device.form_factor = report.form_factor.unwrap_or(device.form_factor);
         device.ownership = report.ownership.unwrap_or(device.ownership);
         if let Some(version) = &report.os_version {
-            device.os_version.clone_from(version);
+            device.os_version = plain(version);
         }
     } else if device.person.is_none() {
         device.person = person;
@@ -87,18 +96,9 @@ pub fn take_report(
     let apps = report
         .apps
         .iter()
-        .map(|app| {
-            let id = app.package_id.trim().to_owned();
-            // The same id under many names is one package.
-            let name = if id.is_empty() {
-                app.name.trim().to_owned()
-            } else {
-                String::new()
-            };
-            AppSeen {
-                package: number(Package { id, name }),
-                version: app.version.clone(),
-            }
+        .map(|app| AppSeen {
+            package: number(package_of(app)),
+            version: plain(&app.version),
         })
         .collect();
     device.evidence.fold(Report {
@@ -108,6 +108,30 @@ pub fn take_report(
         seen_at,
         apps,
     });
+}
+
+/// The package that an app in a report is. The same id under many names is one package.
+pub fn package_of(app: &IncomingApp) -> Package {
+    let id = plain(&app.package_id);
+    let name = if id.is_empty() {
+        plain(&app.name)
+    } else {
+        String::new()
+    };
+    Package { id, name }
+}
+
+/// Longer is the name of no app, and no database could index it.
+const LONGEST: usize = 500;
+
+/// Without control characters, which not every database can hold, and of bounded length.
+fn plain(text: &str) -> String {
+    let shown: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect();
+    shown.trim().to_owned()
 }
 
 /// A new person, or what a row of a staff list makes of a known one. Addresses are never dropped:

@@ -13,6 +13,7 @@ CREATE TABLE audit (
   number BIGINT PRIMARY KEY, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
   order_id TEXT, details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
 );
+CREATE INDEX audit_order ON audit (order_id, number);
 CREATE TABLE audit_head (one BIGINT PRIMARY KEY, entries BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (one, entries, hash) VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
 
@@ -36,6 +37,7 @@ CREATE INDEX device_key_device ON device_key (device);
 
 -- `changed` is the version of the order's last change: of a retracted order, that of the retraction.
 CREATE TABLE orders (id TEXT PRIMARY KEY, changed BIGINT NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX orders_state ON orders (state, id);
 CREATE TABLE exemption (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE attestation (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (order_id, person));
 
@@ -48,7 +50,11 @@ CREATE TABLE receipt (
   in_flight_at BIGINT, settled_at BIGINT, settled_version BIGINT, detail TEXT NOT NULL,
   PRIMARY KEY (order_id, person, kind)
 );
-CREATE INDEX receipt_open ON receipt (state, order_id) WHERE state IN ('claimed', 'in_flight');
+-- The few that are held or wait, apart from the many that are settled. A query must name the same
+-- condition to be served by them.
+CREATE INDEX receipt_held ON receipt (order_id, worker) WHERE worker IS NOT NULL;
+CREATE INDEX receipt_held_by ON receipt (worker) WHERE worker IS NOT NULL;
+CREATE INDEX receipt_waiting ON receipt (order_id, not_before) WHERE state = 'claimed' AND worker IS NULL;
 -- A worker's life: past its lease its claims are anyone's.
 CREATE TABLE worker (name TEXT PRIMARY KEY, lease_until BIGINT NOT NULL);
 

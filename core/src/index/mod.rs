@@ -147,6 +147,10 @@ impl Index {
             for group in &old.groups {
                 if let Some(members) = self.groups.get_mut(group) {
                     members.remove(id.0);
+                    // As if it had never been: an index built anew does not know it either.
+                    if members.is_empty() {
+                        self.groups.remove(group);
+                    }
                 }
             }
         }
@@ -276,7 +280,7 @@ impl Index {
         self.packages.get(&no)
     }
 
-    /// Names of all groups that have, or have had, members.
+    /// Names of all groups that have members, and how many.
     pub fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
         self.groups
             .iter()
@@ -284,7 +288,7 @@ impl Index {
     }
 
     pub fn knows_group(&self, name: &str) -> bool {
-        self.groups.get(name).is_some_and(|m| !m.is_empty())
+        self.groups.contains_key(name)
     }
 
     /// When the person was first told of the order.

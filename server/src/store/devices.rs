@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use countermand_core::evidence::{Evidence, Package};
 use countermand_core::fleet::{Device, DeviceKey, IncomingReport, fold};
 use countermand_core::id::{DeviceId, PackageNo};
-use countermand_core::join::{blank_device, same_device, take_report};
+use countermand_core::join::{blank_device, package_of, same_device, take_report};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -216,13 +216,7 @@ async fn number_packages(
     let mut numbers = HashMap::new();
     let mut missing: BTreeSet<Package> = BTreeSet::new();
     for app in reports.iter().flat_map(|r| &r.apps) {
-        let id = app.package_id.trim().to_owned();
-        let name = if id.is_empty() {
-            app.name.trim().to_owned()
-        } else {
-            String::new()
-        };
-        let package = Package { id, name };
+        let package = package_of(app);
         match store.known_package(&package) {
             Some(no) => {
                 numbers.insert(package, no);
@@ -235,20 +229,23 @@ async fn number_packages(
     if missing.is_empty() {
         return Ok((numbers, Vec::new()));
     }
-    let mut seen = Vec::new();
-    let mut next = 0;
-    for (no, package) in load_packages(write.db()).await? {
-        next = next.max(no.0 + 1);
-        missing.remove(&package);
-        seen.push((package, no));
+    // Another process may have numbered them.
+    let mut seen = stored_packages(write.db(), &missing).await?;
+    for (package, _) in &seen {
+        missing.remove(package);
     }
+    let next: i64 =
+        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(no), -1) + 1 AS BIGINT) FROM package")
+            .fetch_one(write.db())
+            .await?;
+    let next = next as u32;
     let fresh: Vec<(Package, PackageNo)> = missing
         .into_iter()
         .zip(next..)
         .map(|(package, no)| (package, PackageNo(no)))
         .collect();
     for chunk in fresh.chunks(AT_ONCE) {
-        let sql = values("INSERT INTO package (no, id, name)", chunk.len(), 3, "");
+        let sql = values("INSERT INTO package (no, id, name)", 1, chunk.len(), 3, "");
         let query = chunk.iter().fold(sqlx::query(sql), |q, (p, no)| {
             q.bind(i64::from(no.0)).bind(&p.id).bind(&p.name)
         });
@@ -264,25 +261,62 @@ async fn number_packages(
     Ok((numbers, seen))
 }
 
-pub(super) async fn load_packages(db: &mut AnyConnection) -> Result<Vec<(PackageNo, Package)>> {
-    let rows = sqlx::query("SELECT no, id, name FROM package ORDER BY no")
+/// Those of the packages that have a number.
+async fn stored_packages(
+    db: &mut AnyConnection,
+    packages: &BTreeSet<Package>,
+) -> Result<Vec<(Package, PackageNo)>> {
+    let mut found = Vec::new();
+    let (nameless, named): (Vec<&Package>, Vec<&Package>) =
+        packages.iter().partition(|p| p.name.is_empty());
+    for (which, of) in [
+        ("name = '' AND id IN", nameless),
+        ("id = '' AND name IN", named),
+    ] {
+        for chunk in of.chunks(AT_ONCE) {
+            let sql = one_of(
+                &format!("SELECT no, id, name FROM package WHERE {which}"),
+                1,
+                chunk.len(),
+                "",
+            );
+            let query = chunk.iter().fold(sqlx::query(sql), |q, p| {
+                q.bind(if p.name.is_empty() { &p.id } else { &p.name })
+            });
+            for row in query.fetch_all(&mut *db).await? {
+                let (no, package) = package(&row)?;
+                found.push((package, no));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// All packages numbered `from` or higher.
+pub(super) async fn load_packages(
+    db: &mut AnyConnection,
+    from: PackageNo,
+) -> Result<Vec<(PackageNo, Package)>> {
+    let rows = sqlx::query("SELECT no, id, name FROM package WHERE no >= $1 ORDER BY no")
+        .bind(i64::from(from.0))
         .fetch_all(&mut *db)
         .await?;
-    rows.iter()
-        .map(|row| {
-            let package = Package {
-                id: row.try_get("id")?,
-                name: row.try_get("name")?,
-            };
-            Ok((PackageNo(row.try_get::<i64, _>("no")? as u32), package))
-        })
-        .collect()
+    rows.iter().map(package).collect()
+}
+
+fn package(row: &AnyRow) -> Result<(PackageNo, Package)> {
+    let package = Package {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+    };
+    Ok((PackageNo(row.try_get::<i64, _>("no")? as u32), package))
 }
 
 async fn save(write: &mut Write, devices: &[&Device]) -> Result<()> {
     for chunk in devices.chunks(AT_ONCE) {
         let sql = values(
             "INSERT INTO device (id, person, platform, form_factor, ownership, os_version, visibility, last_report, evidence)",
+            1,
             chunk.len(),
             9,
             "ON CONFLICT (id) DO UPDATE SET person = excluded.person, platform = excluded.platform, form_factor = excluded.form_factor, ownership = excluded.ownership, os_version = excluded.os_version, visibility = excluded.visibility, last_report = excluded.last_report, evidence = excluded.evidence",
@@ -308,6 +342,7 @@ async fn save(write: &mut Write, devices: &[&Device]) -> Result<()> {
         for some in keys.chunks(AT_ONCE) {
             let sql = values(
                 "INSERT INTO device_key (canonical, device, text)",
+                1,
                 some.len(),
                 3,
                 "ON CONFLICT (canonical, device) DO NOTHING",

@@ -11,9 +11,12 @@ const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_hou
 
 impl Store {
     pub(super) async fn migrate(&self) -> Result<()> {
-        let mut transaction = self.writers.begin().await?;
+        // Two servers that start together must not both make the tables.
+        let mut transaction = match self.backend {
+            Backend::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await?,
+            Backend::Postgres => self.writers.begin().await?,
+        };
         if self.backend == Backend::Postgres {
-            // Two servers that start together must not both make the tables.
             sqlx::query("SELECT CAST(1 AS BIGINT) FROM pg_advisory_xact_lock(72020)")
                 .execute(&mut *transaction)
                 .await?;

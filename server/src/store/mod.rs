@@ -3,7 +3,7 @@
 //!
 //! **One write path.** Every write is a [`write::Write`]: it raises the version (which makes writers
 //! queue on both databases), does its work, appends the audit entry and the note to followers, and
-//! commits. [`Store::commit`] is the door for changes, `receipts` that for the outbox. To add a kind
+//! commits. [`Store::commit`] is the door for changes, `turns` that for the outbox. To add a kind
 //! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`follow::Touched`]
 //! with its loading in `follow.rs`, and a case in the contract suite.
 
@@ -18,6 +18,8 @@ mod people;
 mod receipts;
 mod refusals;
 mod rows;
+mod turns;
+mod workers;
 mod write;
 
 use std::collections::HashMap;
@@ -33,8 +35,8 @@ use sqlx::{AnyPool, Executor};
 pub use access::{Credentials, Session};
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
-pub use receipts::{Claim, Outcome, Settled, Turn, Turned, Wanted};
 pub use refusals::StoredRefusal;
+pub use turns::{Claim, Outcome, Settled, Turn, Turned, Wanted};
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,20 @@ pub enum Backend {
     Postgres,
 }
 
+/// A path as it stands in a URL, where some letters mean something else.
+fn escaped(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or_else(|| {
+        StoreError::Unsupported(format!(
+            "the path «{}» is not UTF-8; put the database under another",
+            path.display()
+        ))
+    })?;
+    Ok(text
+        .replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23"))
+}
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -82,7 +98,7 @@ impl Store {
                 let path = data.join(path.trim_start_matches("//"));
                 (
                     Backend::Sqlite,
-                    format!("sqlite://{}?mode=rwc", path.display()),
+                    format!("sqlite://{}?mode=rwc", escaped(&path)?),
                     Some(path),
                 )
             }

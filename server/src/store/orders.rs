@@ -72,13 +72,19 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
         return Err(StoreError::Conflict);
     }
     if order.retraction().is_some() {
-        // Nothing claimed or waiting for a retry is begun after this commit (invariant 22).
-        sqlx::query("UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND state = 'claimed' AND kind <> 'correction'")
-            .bind(&id)
-            .bind(version)
-            .bind(ReceiptState::Cancelled.as_str())
-            .execute(write.db())
-            .await?;
+        // Nothing claimed or waiting for a retry is begun after this commit (invariant 22). Two
+        // statements, since there is an index of each: the order's receipts may be very many.
+        for which in ["worker IS NOT NULL", "worker IS NULL"] {
+            let sql = format!(
+                "UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND {which} AND state = 'claimed' AND kind <> 'correction'"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(&id)
+                .bind(version)
+                .bind(ReceiptState::Cancelled.as_str())
+                .execute(write.db())
+                .await?;
+        }
     }
     write.touch(Touched::Order(order.id));
     Ok(())

@@ -160,6 +160,7 @@ async fn save(write: &mut Write, people: &[&Person]) -> Result<()> {
     for chunk in people.chunks(AT_ONCE) {
         let sql = values(
             "INSERT INTO person (id, email, name, groups, locale, time_zone)",
+            1,
             chunk.len(),
             6,
             "ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, groups = excluded.groups, locale = excluded.locale, time_zone = excluded.time_zone",
@@ -182,6 +183,7 @@ async fn save(write: &mut Write, people: &[&Person]) -> Result<()> {
         for some in addresses.chunks(AT_ONCE) {
             let sql = values(
                 "INSERT INTO person_address (address, person)",
+                1,
                 some.len(),
                 2,
                 "ON CONFLICT (address) DO NOTHING",

@@ -24,6 +24,7 @@ pub struct StoredRefusal {
 }
 
 pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> {
+    let mut new = std::collections::BTreeSet::new();
     for refusal in refusals {
         sqlx::query("INSERT INTO refusal (fingerprint, reference, person, first_at, last_at, times, known) VALUES ($1, $2, $3, $4, $4, 1, $5) ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at, times = refusal.times + 1")
             .bind(format!("{:016x}", refusal.fingerprint))
@@ -44,9 +45,12 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
                 .execute(write.db())
                 .await?;
             if done.rows_affected() == 1 {
-                write.touch(Touched::Refused(*order));
+                new.insert(*order);
             }
         }
+    }
+    for order in new {
+        write.touch(Touched::Refused(order));
     }
     Ok(())
 }

@@ -42,9 +42,11 @@ pub(super) fn one_of(before: &str, first: usize, n: usize, after: &str) -> Asser
     AssertSqlSafe(sql)
 }
 
-/// `before VALUES ($1, $2), ($3, $4) … after` for `rows` rows of `columns` values.
+/// `before VALUES ($1, $2), ($3, $4) … after` for `rows` rows of `columns` values, the first of which
+/// is `$first`.
 pub(super) fn values(
     before: &str,
+    first: usize,
     rows: usize,
     columns: usize,
     after: &str,
@@ -53,16 +55,17 @@ pub(super) fn values(
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let _ = write!(
-                sql,
-                "{}${}",
-                if column == 0 { "" } else { ", " },
-                row * columns + column + 1
-            );
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = write!(sql, "{comma}${}", first + row * columns + column);
         }
         sql.push(')');
     }
     sql.push(' ');
     sql.push_str(after);
     AssertSqlSafe(sql)
+}
+
+/// A text of the outer world without what PostgreSQL can't hold.
+pub(super) fn holdable(text: &str) -> String {
+    text.replace('\0', "")
 }

@@ -5,9 +5,12 @@ use countermand_core::audit::{Entry, Statement};
 use jiff::Timestamp;
 use sqlx::{Any, AnyConnection, Row, Transaction};
 
-use super::follow::Touched;
+use super::follow::{KEPT, Touched};
 use super::rows::micros;
 use super::{Result, Store, StoreError};
+
+/// Old notes to followers go once in so many commits.
+const TIDIED_EVERY: i64 = 256;
 
 /// A transaction that holds the database's one place to write.
 pub(super) struct Write {
@@ -88,6 +91,13 @@ impl Write {
                 .bind(self.version)
                 .bind(part as i64)
                 .bind(text)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        // Nobody follows from so far back (see `follow::KEPT`).
+        if self.version % TIDIED_EVERY == 0 {
+            sqlx::query("DELETE FROM change_log WHERE version < $1")
+                .bind(self.version - 2 * KEPT)
                 .execute(&mut *self.transaction)
                 .await?;
         }

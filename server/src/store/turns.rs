@@ -1,0 +1,495 @@
+//! Turns: the rules of who may send what.
+//!
+//! A worker works in turns. A turn is one transaction that settles what came back, moves claimed
+//! receipts to `in flight` (if their order still allows it: invariant 22), and claims more. So the
+//! state on disk is always ahead of the wire, at one commit a batch. What a turn does alike to many
+//! receipts is one statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::{Key, Kind, ReceiptState};
+use jiff::Timestamp;
+use roaring::RoaringBitmap;
+use sqlx::{AnyConnection, Row};
+
+use super::follow::Touched;
+use super::rows::{AT_ONCE, holdable, micros, one_of, parse, values};
+use super::write::Write;
+use super::{Result, Store};
+
+/// A receipt that a worker holds. The fence is the version of the commit that gave it: whoever holds
+/// an older one writes nothing (invariant 18).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    pub key: Key,
+    pub fence: i64,
+    /// How many attempts certainly or possibly failed before.
+    pub attempt: u32,
+}
+
+/// What became of a message that was in flight.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Accepted,
+    /// For good.
+    Rejected,
+    /// Certainly not delivered; to be tried again from then on.
+    Deferred {
+        not_before: Timestamp,
+    },
+    /// Perhaps delivered. A correction is sent again from then on, nothing else is (invariant 17).
+    Unknown {
+        not_before: Timestamp,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settled {
+    pub claim: Claim,
+    pub outcome: Outcome,
+    /// The relay's own words.
+    pub detail: String,
+}
+
+/// People wanted for claims of one kind, in the order in which they are to be told.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub order: OrderId,
+    pub kind: Kind,
+    pub people: Vec<PersonId>,
+}
+
+/// One turn of a worker.
+#[derive(Clone, Debug, Default)]
+pub struct Turn {
+    pub settle: Vec<Settled>,
+    pub start: Vec<Claim>,
+    pub claim: Vec<Wanted>,
+    /// Claims at most this many.
+    pub limit: usize,
+}
+
+/// What a turn did.
+#[derive(Clone, Debug, Default)]
+pub struct Turned {
+    /// Now in flight on disk: these, and no others, may be sent.
+    pub started: Vec<Claim>,
+    pub claimed: Vec<Claim>,
+    /// Wanted people who have a receipt of that kind already.
+    pub taken: Vec<Key>,
+}
+
+impl Store {
+    pub async fn turn(&self, worker: &str, turn: &Turn, now: Timestamp) -> Result<Turned> {
+        let mut write = self.begin().await?;
+        let mut turned = Turned::default();
+        settle(&mut write, worker, &turn.settle, now).await?;
+        let mut states = States::default();
+        start(
+            &mut write,
+            worker,
+            &turn.start,
+            now,
+            &mut states,
+            &mut turned,
+        )
+        .await?;
+        // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
+        // a long list keeps no retry waiting.
+        for corrections in [true, false] {
+            let room = turn.limit.saturating_sub(turned.claimed.len());
+            claim_retries(&mut write, worker, now, corrections, room, &mut turned).await?;
+            for wanted in &turn.claim {
+                let room = turn.limit.saturating_sub(turned.claimed.len());
+                if room > 0
+                    && (wanted.kind == Kind::Correction) == corrections
+                    && states
+                        .may_begin(&mut write, wanted.order, wanted.kind)
+                        .await?
+                {
+                    claim_new(&mut write, worker, wanted, room, &mut turned).await?;
+                }
+            }
+        }
+        write.finish().await?;
+        Ok(turned)
+    }
+}
+
+/// Receipts that one statement can change: of one order and kind, claimed by one commit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    order: OrderId,
+    kind: Kind,
+    fence: i64,
+}
+
+impl Group {
+    fn of(claim: &Claim) -> Self {
+        Group {
+            order: claim.key.order,
+            kind: claim.key.kind,
+            fence: claim.fence,
+        }
+    }
+}
+
+/// What a settled receipt becomes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Becomes {
+    state: ReceiptState,
+    /// Of what waits for another attempt.
+    not_before: Option<Timestamp>,
+    /// The attempt certainly failed, and the receipt waits as if it had not been.
+    forget_flight: bool,
+}
+
+async fn settle(
+    write: &mut Write,
+    worker: &str,
+    settled: &[Settled],
+    now: Timestamp,
+) -> Result<()> {
+    let mut states = States::default();
+    let mut seen = BTreeSet::new();
+    let mut groups: BTreeMap<(Group, Becomes), Vec<(PersonId, String)>> = BTreeMap::new();
+    for one in settled {
+        // Only the first word counts.
+        if seen.insert((one.claim.key, one.claim.fence)) {
+            let becomes = becomes(write, &mut states, one).await?;
+            groups
+                .entry((Group::of(&one.claim), becomes))
+                .or_default()
+                .push((one.claim.key.person, holdable(&one.detail)));
+        }
+    }
+    let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
+    for ((group, becomes), people) in &groups {
+        let done = settle_group(write, worker, *group, *becomes, people, now).await?;
+        if becomes.state == ReceiptState::Accepted && group.kind != Kind::Correction {
+            told.entry(group.order).or_default().extend(done);
+        }
+    }
+    for (order, people) in told.into_iter().filter(|(_, people)| !people.is_empty()) {
+        write.touch(Touched::Told { order, people });
+    }
+    let orders: BTreeSet<OrderId> = settled.iter().map(|s| s.claim.key.order).collect();
+    for order in orders {
+        write.touch(Touched::Receipts(order));
+    }
+    Ok(())
+}
+
+async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Result<Becomes> {
+    let key = one.claim.key;
+    let correction = key.kind == Kind::Correction;
+    let for_good = |state| Becomes {
+        state,
+        not_before: None,
+        forget_flight: false,
+    };
+    Ok(match &one.outcome {
+        Outcome::Accepted => for_good(ReceiptState::Accepted),
+        Outcome::Rejected => for_good(ReceiptState::Rejected),
+        Outcome::Unknown { not_before } if correction => Becomes {
+            state: ReceiptState::Claimed,
+            not_before: Some(*not_before),
+            forget_flight: false,
+        },
+        Outcome::Unknown { .. } => for_good(ReceiptState::Unknown),
+        // An attempt that failed after its order was retracted is not repeated; it was in flight at
+        // that commit, so its person is corrected all the same.
+        Outcome::Deferred { .. }
+            if !correction && states.of(write, key.order).await? == "retracted" =>
+        {
+            for_good(ReceiptState::Cancelled)
+        }
+        Outcome::Deferred { not_before } => Becomes {
+            state: ReceiptState::Claimed,
+            not_before: Some(*not_before),
+            forget_flight: true,
+        },
+    })
+}
+
+/// Gives back whose receipts were in flight under that fence, and so are settled now.
+async fn settle_group(
+    write: &mut Write,
+    worker: &str,
+    group: Group,
+    becomes: Becomes,
+    people: &[(PersonId, String)],
+    now: Timestamp,
+) -> Result<Vec<PersonId>> {
+    let version = write.version;
+    let waits = becomes.state == ReceiptState::Claimed;
+    let mut done = Vec::new();
+    for chunk in people.chunks(AT_ONCE) {
+        let sql = values(
+            "WITH reply (whom, words) AS (",
+            11,
+            chunk.len(),
+            2,
+            ") UPDATE receipt SET state = $5, worker = NULL, detail = reply.words, settled_at = $6, settled_version = $7, not_before = $8, attempt = attempt + $9, in_flight_at = CASE WHEN $10 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'in_flight' RETURNING person",
+        );
+        let query = sqlx::query_scalar(sql)
+            .bind(group.order.to_string())
+            .bind(group.kind.to_string())
+            .bind(group.fence)
+            .bind(worker)
+            .bind(becomes.state.as_str())
+            .bind((!waits).then(|| micros(now)))
+            .bind((!waits).then_some(version))
+            .bind(becomes.not_before.map_or(0, micros))
+            .bind(i64::from(waits))
+            .bind(i64::from(becomes.forget_flight));
+        let query = chunk.iter().fold(query, |q, (person, words)| {
+            q.bind(i64::from(person.0)).bind(words)
+        });
+        let people: Vec<i64> = query.fetch_all(write.db()).await?;
+        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+    }
+    Ok(done)
+}
+
+/// The states of the orders that a turn meets, each asked for once.
+#[derive(Default)]
+struct States(BTreeMap<OrderId, String>);
+
+impl States {
+    async fn of(&mut self, write: &mut Write, order: OrderId) -> Result<&str> {
+        if !self.0.contains_key(&order) {
+            let state: Option<String> =
+                sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
+                    .bind(order.to_string())
+                    .fetch_optional(write.db())
+                    .await?;
+            self.0.insert(order, state.unwrap_or_default());
+        }
+        Ok(self.0.get(&order).map_or("", String::as_str))
+    }
+
+    /// Whether a notice of that kind may be begun: the order's while it is published, its correction
+    /// once it is retracted.
+    async fn may_begin(&mut self, write: &mut Write, order: OrderId, kind: Kind) -> Result<bool> {
+        Ok(self.of(write, order).await? == needed(kind == Kind::Correction))
+    }
+}
+
+/// The state in which an order has to be.
+fn needed(correction: bool) -> &'static str {
+    if correction { "retracted" } else { "published" }
+}
+
+async fn start(
+    write: &mut Write,
+    worker: &str,
+    claims: &[Claim],
+    now: Timestamp,
+    states: &mut States,
+    turned: &mut Turned,
+) -> Result<()> {
+    let mut groups: BTreeMap<Group, BTreeSet<PersonId>> = BTreeMap::new();
+    for claim in claims {
+        groups
+            .entry(Group::of(claim))
+            .or_default()
+            .insert(claim.key.person);
+    }
+    let mut started: BTreeSet<(Group, PersonId)> = BTreeSet::new();
+    for (group, people) in groups {
+        let people: Vec<PersonId> = people.into_iter().collect();
+        if states.may_begin(write, group.order, group.kind).await? {
+            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $5 WHERE";
+            let after = "RETURNING person";
+            for person in held(write, worker, group, &people, sql, Some(now), after).await? {
+                started.insert((group, person));
+            }
+        } else {
+            // A hold gives the claim back: planned again, or waiting as before.
+            let sql = "DELETE FROM receipt WHERE";
+            held(write, worker, group, &people, sql, None, "AND attempt = 0").await?;
+            let sql = "UPDATE receipt SET worker = NULL WHERE";
+            held(write, worker, group, &people, sql, None, "").await?;
+        }
+    }
+    turned.started.extend(
+        claims
+            .iter()
+            .filter(|c| started.remove(&(Group::of(c), c.key.person))),
+    );
+    Ok(())
+}
+
+/// Does `sql` to those of the people's receipts that the worker holds under the group's fence and
+/// has not begun.
+async fn held(
+    write: &mut Write,
+    worker: &str,
+    group: Group,
+    people: &[PersonId],
+    sql: &str,
+    now: Option<Timestamp>,
+    after: &str,
+) -> Result<Vec<PersonId>> {
+    let mut done = Vec::new();
+    for chunk in people.chunks(AT_ONCE) {
+        let sql = one_of(
+            &format!(
+                "{sql} order_id = $1 AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'claimed' AND person IN"
+            ),
+            if now.is_some() { 6 } else { 5 },
+            chunk.len(),
+            after,
+        );
+        let mut query = sqlx::query_scalar(sql)
+            .bind(group.order.to_string())
+            .bind(group.kind.to_string())
+            .bind(group.fence)
+            .bind(worker);
+        if let Some(now) = now {
+            query = query.bind(micros(now));
+        }
+        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+        let people: Vec<i64> = query.fetch_all(write.db()).await?;
+        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+    }
+    Ok(done)
+}
+
+/// Claims for people who have no receipt of that kind yet.
+async fn claim_new(
+    write: &mut Write,
+    worker: &str,
+    wanted: &Wanted,
+    room: usize,
+    turned: &mut Turned,
+) -> Result<()> {
+    let order = wanted.order.to_string();
+    let version = write.version;
+    // A correction starts only when every earlier attempt to that person is settled (invariant 24).
+    let mut passed = match wanted.kind {
+        Kind::Correction => in_flight(write.db(), &order).await?,
+        _ => RoaringBitmap::new(),
+    };
+    let people: Vec<PersonId> = wanted
+        .people
+        .iter()
+        .copied()
+        .filter(|p| passed.insert(p.0))
+        .take(room)
+        .collect();
+    for chunk in people.chunks(AT_ONCE) {
+        let sql = values(
+            "WITH wanted (whom) AS (",
+            5,
+            chunk.len(),
+            1,
+            // Without a WHERE, SQLite takes ON for the condition of a join.
+            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE 1 = 1 ON CONFLICT (order_id, person, kind) DO NOTHING RETURNING person",
+        );
+        let query = sqlx::query_scalar(sql)
+            .bind(&order)
+            .bind(wanted.kind.to_string())
+            .bind(version)
+            .bind(worker);
+        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+        let got: Vec<i64> = query.fetch_all(write.db()).await?;
+        let got: RoaringBitmap = got.into_iter().map(|p| p as u32).collect();
+        for person in chunk {
+            let key = Key {
+                order: wanted.order,
+                person: *person,
+                kind: wanted.kind,
+            };
+            if got.contains(person.0) {
+                turned.claimed.push(Claim {
+                    key,
+                    fence: version,
+                    attempt: 0,
+                });
+            } else {
+                turned.taken.push(key);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who has a notice of the order in flight. What is in flight has a worker, and an index by it.
+async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap> {
+    let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND worker IS NOT NULL AND state = 'in_flight' AND kind <> 'correction'")
+        .bind(order)
+        .fetch_all(db)
+        .await?;
+    Ok(people.into_iter().map(|p| p as u32).collect())
+}
+
+/// Claims receipts that wait for a retry, of orders whose state allows it.
+async fn claim_retries(
+    write: &mut Write,
+    worker: &str,
+    now: Timestamp,
+    corrections: bool,
+    room: usize,
+    turned: &mut Turned,
+) -> Result<()> {
+    if room == 0 {
+        return Ok(());
+    }
+    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
+    let sql = one_kind(
+        "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state = $3 AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.kind",
+        corrections,
+        "ORDER BY r.not_before, r.order_id, r.person, r.kind LIMIT $2",
+    );
+    let rows = sqlx::query(sql)
+        .bind(micros(now))
+        .bind(room as i64)
+        .bind(needed(corrections))
+        .fetch_all(write.db())
+        .await?;
+    let fence = write.version;
+    let mut groups: BTreeMap<(OrderId, Kind), Vec<PersonId>> = BTreeMap::new();
+    for row in &rows {
+        let key = Key {
+            order: parse(row.try_get("order_id")?)?,
+            person: PersonId(row.try_get::<i64, _>("person")? as u32),
+            kind: parse(row.try_get("kind")?)?,
+        };
+        let attempt = row.try_get::<i64, _>("attempt")? as u32;
+        turned.claimed.push(Claim {
+            key,
+            fence,
+            attempt,
+        });
+        groups
+            .entry((key.order, key.kind))
+            .or_default()
+            .push(key.person);
+    }
+    for ((order, kind), people) in groups {
+        for chunk in people.chunks(AT_ONCE) {
+            let sql = one_of(
+                "UPDATE receipt SET worker = $3, fence = $4 WHERE order_id = $1 AND kind = $2 AND state = 'claimed' AND worker IS NULL AND person IN",
+                5,
+                chunk.len(),
+                "",
+            );
+            let query = sqlx::query(sql)
+                .bind(order.to_string())
+                .bind(kind.to_string())
+                .bind(worker)
+                .bind(fence);
+            let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+            query.execute(write.db()).await?;
+        }
+    }
+    Ok(())
+}
+
+fn one_kind(before: &str, corrections: bool, after: &str) -> sqlx::AssertSqlSafe<String> {
+    let is = if corrections { "=" } else { "<>" };
+    sqlx::AssertSqlSafe(format!("{before} {is} 'correction' {after}"))
+}
