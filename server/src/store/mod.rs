@@ -4,7 +4,7 @@
 //! **One write path.** Every write is a `write::Write`: it raises the version (which makes writers
 //! queue on both databases), does its work, appends the audit entry and the note to followers, and
 //! commits. [`Store::commit`] is the door for changes, `turns` that for the outbox. To add a kind
-//! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`follow::Touched`]
+//! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`Touched`]
 //! with its loading in `follow.rs`, and a case in the contract suite.
 
 mod access;
