@@ -99,8 +99,10 @@ impl Gate {
         if let Outcome::Answer(answer) = &outcome
             && answer.decision == Decision::Deny
         {
+            let verdict = &answer.verdict;
+            let nameless = verdict.device.is_none() || verdict.person.is_none();
             self.recorder
-                .refused(answer.fingerprint, now, || {
+                .refused(answer.fingerprint, now, nameless, || {
                     refusal(route, asked, answer, now, age)
                 })
                 .await;

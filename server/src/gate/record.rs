@@ -4,12 +4,13 @@
 //! The verdict never waits for the database, and the answer only so long. What could not be written
 //! by then stays in a bounded queue and is tried again; it is lost only with the process.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countermand_core::actor::Actor;
 use countermand_core::change::{Change, Commit, Refusal, RefusedAgain};
+use countermand_core::id::{OrderId, PersonId};
 use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
@@ -31,6 +32,13 @@ const MOST_KNOWN: usize = 200_000;
 /// The queue, and what of it strangers may fill: anybody can knock under made-up names.
 const MOST_WAITING: usize = 20_000;
 const MOST_STRANGERS: usize = 2_000;
+/// Unknown devices of one person that are written down in an hour for the same orders. Before the
+/// password is checked anybody can name a person and make up phones without end; what a correction
+/// needs is written with the first. Known devices have no limit, for they are few.
+const MOST_CAUSES: u32 = 50;
+/// The same of all logins that are nobody's.
+const MOST_CAUSES_OF_STRANGERS: u32 = 1_000;
+const TICKS_OF_AN_HOUR: u64 = 3600 / FLUSH_EVERY.as_secs();
 
 #[derive(Debug)]
 struct Waiting {
@@ -48,6 +56,8 @@ struct Books {
     known: HashSet<u64>,
     waiting: HashMap<u64, Waiting>,
     repeats: HashMap<u64, RefusedAgain>,
+    /// New causes of unknown devices in this hour.
+    causes: HashMap<(Option<PersonId>, BTreeSet<OrderId>), u32>,
 }
 
 #[derive(Debug)]
@@ -78,14 +88,15 @@ impl Recorder {
     }
 
     /// Returns when the refusal is on record, or after [`PATIENCE`]. `refusal` is asked for only where
-    /// the cause is new.
+    /// the cause is new. `nameless`: it may be one of ever so many, for who or what asked is unknown.
     pub async fn refused(
         &self,
         fingerprint: u64,
         at: Timestamp,
+        nameless: bool,
         refusal: impl FnOnce() -> Refusal,
     ) {
-        let Some(mut done) = self.note(fingerprint, at, refusal) else {
+        let Some(mut done) = self.note(fingerprint, at, nameless, refusal) else {
             return;
         };
         self.news.notify_one();
@@ -102,6 +113,7 @@ impl Recorder {
         &self,
         fingerprint: u64,
         at: Timestamp,
+        nameless: bool,
         refusal: impl FnOnce() -> Refusal,
     ) -> Option<watch::Receiver<bool>> {
         let mut books = self.books();
@@ -117,10 +129,10 @@ impl Recorder {
         }
         let refusal = refusal();
         let known_person = refusal.person.is_some();
-        let room = if known_person {
-            MOST_WAITING
+        let (room, most_causes) = if known_person {
+            (MOST_WAITING, MOST_CAUSES)
         } else {
-            MOST_STRANGERS
+            (MOST_STRANGERS, MOST_CAUSES_OF_STRANGERS)
         };
         if books.waiting.len() >= room {
             tracing::error!(
@@ -128,6 +140,15 @@ impl Recorder {
                 "too many refusals wait for the database; one more is not recorded, and its reference can't be looked up"
             );
             return None;
+        }
+        if nameless {
+            let whose = (refusal.person, refusal.orders.clone());
+            let causes = books.causes.entry(whose).or_default();
+            *causes += 1;
+            if *causes > most_causes {
+                tracing::debug!("refused on ever new devices; not recorded apart this hour");
+                return None;
+            }
         }
         let (done, waits) = watch::channel(false);
         let waiting = Waiting {
@@ -150,12 +171,19 @@ impl Recorder {
 
     /// Writes for ever.
     pub async fn keep_writing(&self) {
+        let mut ticked = 0_u64;
         let mut ticks = tokio::time::interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let written = tokio::select! {
                 () = self.news.notified() => self.write_waiting().await,
-                _ = ticks.tick() => self.flush().await,
+                _ = ticks.tick() => {
+                    ticked += 1;
+                    if ticked.is_multiple_of(TICKS_OF_AN_HOUR) {
+                        self.books().causes.clear();
+                    }
+                    self.flush().await
+                }
             };
             if let Err(error) = written {
                 tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
