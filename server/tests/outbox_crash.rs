@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use countermand_core::notice::Kind;
 use jiff::SignedDuration;
+use support::postgres::Postgres;
 use support::sending::*;
 use support::smtp_record::{Fault, Recorder, Setup};
 
 const DATA: &str = "CRASH_TEST_DATA";
 const PORT: &str = "CRASH_TEST_PORT";
 const LIFE: &str = "CRASH_TEST_LIFE";
-const DATABASE: &str = "sqlite:test.db";
+const DATABASE: &str = "CRASH_TEST_DATABASE";
+const SQLITE: &str = "sqlite:test.db";
 const ORDER: u128 = 0xa;
 /// Most receipts in flight at once.
 const DEPTH: usize = 32;
@@ -39,15 +41,17 @@ async fn sender_process() {
     };
     let number = |name: &str| std::env::var(name).unwrap().parse::<usize>().unwrap();
     let life = number(LIFE);
-    let world = World::at(DATABASE, Path::new(&data), later(life)).await;
+    let database = std::env::var(DATABASE).unwrap();
+    let world = World::at(&database, Path::new(&data), later(life)).await;
     world
         .send(&format!("life-{life}"), number(PORT) as u16)
         .await;
 }
 
-fn start(data: &Path, port: u16, life: usize) -> Child {
+fn start(database: &str, data: &Path, port: u16, life: usize) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "sender_process", "--nocapture"])
+        .env(DATABASE, database)
         .env(DATA, data)
         .env(PORT, port.to_string())
         .env(LIFE, life.to_string())
@@ -88,6 +92,7 @@ impl Stage {
 
 /// A relay, a database, and one sender after another.
 struct Play {
+    database: String,
     folder: tempfile::TempDir,
     recorder: Recorder,
     stage: Arc<Mutex<Stage>>,
@@ -97,7 +102,7 @@ struct Play {
 }
 
 impl Play {
-    async fn new(people: u32) -> Play {
+    async fn new(database: &str, people: u32) -> Play {
         let folder = tempfile::tempdir().unwrap();
         let stage: Arc<Mutex<Stage>> = Arc::default();
         let seen = Arc::clone(&stage);
@@ -127,9 +132,10 @@ impl Play {
                 _ => Fault::Accept,
             }
         };
-        let world = World::at(DATABASE, folder.path(), SignedDuration::ZERO).await;
+        let world = World::at(database, folder.path(), SignedDuration::ZERO).await;
         publish(&world.store, order_id(ORDER), 0..people).await;
         Play {
+            database: database.to_owned(),
             folder,
             recorder: Setup::new().script(script).start(),
             stage,
@@ -146,7 +152,12 @@ impl Play {
         *stage = Stage {
             count: 0,
             at,
-            child: Some(start(self.folder.path(), self.recorder.port(), self.life)),
+            child: Some(start(
+                &self.database,
+                self.folder.path(),
+                self.recorder.port(),
+                self.life,
+            )),
             reached: Some(reached),
         };
         hears
@@ -233,7 +244,7 @@ fn moments() -> Vec<At> {
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_19_a_sender_killed_again_and_again_forgets_nobody_and_doubles_nothing() {
     const PEOPLE: u32 = 2_000;
-    let mut play = Play::new(PEOPLE).await;
+    let mut play = Play::new(SQLITE, PEOPLE).await;
     for at in moments() {
         play.live_until(at);
         // 16: whoever's mail may have begun is in flight on disk.
@@ -262,7 +273,7 @@ async fn inv_19_a_sender_killed_again_and_again_forgets_nobody_and_doubles_nothi
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_17_ten_thousand_people_and_one_death_midway() {
     const PEOPLE: u32 = 10_000;
-    let mut play = Play::new(PEOPLE).await;
+    let mut play = Play::new(SQLITE, PEOPLE).await;
     play.live_until(At::Dot(5_000));
     play.live_to_the_end();
     play.check_notices(PEOPLE).await;
@@ -270,9 +281,20 @@ async fn inv_17_ten_thousand_people_and_one_death_midway() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_23_corrections_reach_exactly_the_set_whatever_dies_and_when() {
+    retracted_midway(SQLITE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_23_corrections_reach_exactly_the_set_on_postgresql_too() {
+    if let Some(postgres) = Postgres::shared() {
+        retracted_midway(&postgres.fresh_database()).await;
+    }
+}
+
+async fn retracted_midway(database: &str) {
     const PEOPLE: u32 = 1_500;
     let id = order_id(ORDER);
-    let mut play = Play::new(PEOPLE).await;
+    let mut play = Play::new(database, PEOPLE).await;
     for n in [50, 200, 300] {
         play.live_until(At::Dot(n));
     }

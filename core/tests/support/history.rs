@@ -194,7 +194,7 @@ fn device() -> impl Strategy<Value = DevicePlan> {
         prop_oneof![
             5 => Just(FormFactor::Phone),
             2 => Just(FormFactor::Tablet),
-            1 => Just(FormFactor::Laptop),
+            2 => Just(FormFactor::Laptop),
         ],
         visibility(),
         keys(),
@@ -244,7 +244,7 @@ fn rule() -> impl Strategy<Value = RulePlan> {
         prop_oneof![
             3 => Just(vec![FormFactor::Phone, FormFactor::Tablet]),
             1 => Just(vec![FormFactor::Phone]),
-            1 => Just(FormFactor::ALL.to_vec()),
+            2 => Just(FormFactor::ALL.to_vec()),
         ],
         select(Weak::ALL),
     );

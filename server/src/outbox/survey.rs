@@ -129,7 +129,7 @@ impl Survey {
         let mut due: Vec<(OrderId, Due)> = Vec::new();
         for order in desk.office.retracted() {
             let kind = Kind::Correction;
-            let people = self.to_correct(order).await?;
+            let people = self.whom_to_correct(order).await?;
             due.push((order, Due { kind, people }));
         }
         for order in desk.office.standing(now) {
@@ -158,7 +158,7 @@ impl Survey {
         Ok(())
     }
 
-    async fn to_correct(&mut self, order: OrderId) -> Result<RoaringBitmap> {
+    async fn whom_to_correct(&mut self, order: OrderId) -> Result<RoaringBitmap> {
         let store = &self.desk.store;
         match self.corrections.get_mut(&order) {
             None => {

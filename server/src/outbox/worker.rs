@@ -96,6 +96,8 @@ pub struct Sender {
     buried: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     retry_looked: Option<Instant>,
+    /// The store's last step failed.
+    failed: Option<String>,
     progress: watch::Sender<Progress>,
 }
 
@@ -134,6 +136,7 @@ impl Sender {
             buried: None,
             retry_at: None,
             retry_looked: None,
+            failed: None,
             progress: watch::Sender::new(Progress::default()),
         })
     }
@@ -168,8 +171,8 @@ impl Sender {
             match self.step(stopping, ends_idle).await {
                 Ok(step) => {
                     failures = 0;
-                    let at_rest = !self.sessions.is_busy() && self.settle.is_empty();
-                    if (stopping && at_rest) || (ends_idle && step == Step::Idle) {
+                    self.failed = None;
+                    if (stopping && self.nothing_flies()) || (ends_idle && step == Step::Idle) {
                         break;
                     }
                     if step == Step::Again {
@@ -179,12 +182,14 @@ impl Sender {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(failures, "the sender waits for the database: {error}");
+                    self.failed = Some(error.to_string());
                     if stopping && failures >= LAST_TRIES {
                         return Err(error);
                     }
                     wait = TICK
                         .saturating_mul(1 << failures.min(6))
                         .min(LONGEST_AFTER_FAILURE);
+                    self.publish();
                     // Not sooner because a session came back.
                     sleep(wait).await;
                     wait = Duration::ZERO;
@@ -202,14 +207,23 @@ impl Sender {
             }
         }
         self.sessions.close().await;
-        // Whatever is claimed and not begun is anyone's at once.
-        self.desk
-            .store
-            .retire_worker(&self.name, self.desk.clock.now())
-            .await?;
+        self.retire().await;
         self.claims.clear();
         self.publish();
         Ok(self.progress.borrow().clone())
+    }
+
+    /// Whatever is claimed and not begun is anyone's at once. If the database won't hear it, then when
+    /// the lease ends.
+    async fn retire(&self) {
+        for _ in 0..LAST_TRIES {
+            let now = self.desk.clock.now();
+            match self.desk.store.retire_worker(&self.name, now).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!("the sender could not take its leave: {error}"),
+            }
+            sleep(TICK).await;
+        }
     }
 
     /// One finished; others that finish in the same moment share its commit.
@@ -236,14 +250,13 @@ impl Sender {
             let work = self.claims.len() + self.survey.planned() + usize::from(retry_due);
             self.sessions.open_for(work);
         }
-        let nothing_flies = !self.sessions.is_busy() && self.settle.is_empty();
-        if nothing_flies && (self.perhaps_claimed || !self.sessions.is_open()) {
+        if self.nothing_flies() && (self.perhaps_claimed || !self.sessions.is_open()) {
             self.give_back().await?;
         }
         if self.turn(stopping, retry_due).await? {
             return Ok(Step::Again);
         }
-        let at_rest = nothing_flies && self.claims.is_empty() && self.survey.is_quiet();
+        let at_rest = self.nothing_flies() && self.claims.is_empty() && self.survey.is_quiet();
         if !at_rest || retry_due || stopping {
             return Ok(Step::Waiting);
         }
@@ -297,35 +310,40 @@ impl Sender {
             .await?;
         self.renewed = None;
         self.perhaps_claimed = false;
-        self.perhaps_begun.clear();
         for claim in std::mem::take(&mut self.claims) {
             self.survey.gave_back(&claim.key);
         }
         self.stay_alive().await
     }
 
+    /// Whether the store knows of every message what became of it.
+    fn nothing_flies(&self) -> bool {
+        !self.sessions.is_busy() && self.settle.is_empty() && self.perhaps_begun.is_empty()
+    }
+
     /// Settles, begins and claims what it can, in one commit. False if there was nothing to do.
     async fn turn(&mut self, stopping: bool, retry_due: bool) -> Result<bool, StoreError> {
         let now = self.desk.clock.now();
-        let start = if stopping {
-            Vec::new()
-        } else {
-            self.next_to_start()
-        };
-        let limit = if stopping { 0 } else { self.room_for_claims() };
+        // After a failed commit, first what is in doubt.
+        let only_settles = stopping || !self.perhaps_begun.is_empty();
+        let (mut start, mut limit) = (Vec::new(), 0);
+        if !only_settles {
+            start = self.next_to_start();
+            limit = self.room_for_claims(start.len());
+        }
         let claim = self.survey.offer(limit);
         let asks = !claim.is_empty() || (retry_due && limit > 0);
         // Claims alone are worth a commit only when none are left to go on with.
         let worth = self.claims.is_empty() || self.survey.wants_corrections();
-        if self.settle.is_empty() && start.is_empty() && !(asks && worth) {
-            return Ok(false);
-        }
         let mut settle = self.settle.clone();
         settle.extend(self.perhaps_begun.iter().map(|claim| Settled {
             claim: *claim,
             outcome: Outcome::Deferred { not_before: now },
             detail: "not sent: the database did not confirm".to_owned(),
         }));
+        if settle.is_empty() && start.is_empty() && !(asks && worth) {
+            return Ok(false);
+        }
         let limit = if asks { limit } else { 0 };
         let turn = Turn {
             settle,
@@ -337,7 +355,7 @@ impl Sender {
             Ok(turned) => turned,
             Err(error) => {
                 // Perhaps it was committed all the same. What it may have begun is not sent, so the
-                // next turn defers it; what it may have claimed is given back.
+                // next turn defers it (and begins nothing); what it may have claimed is given back.
                 self.perhaps_begun.extend(turn.start);
                 self.perhaps_claimed |= limit > 0;
                 return Err(error);
@@ -377,7 +395,7 @@ impl Sender {
     }
 
     /// A worker holds at most twice what can be in flight: one half flies, the other is ready.
-    fn room_for_claims(&self) -> usize {
+    fn room_for_claims(&self, starting: usize) -> usize {
         if self.perhaps_claimed || !self.sessions.is_open() {
             return 0;
         }
@@ -387,7 +405,7 @@ impl Sender {
         if self.survey.wants_corrections() {
             room
         } else {
-            room.min(depth.saturating_sub(claimed))
+            room.min((depth + starting).saturating_sub(claimed))
         }
     }
 
@@ -412,7 +430,7 @@ impl Sender {
             progress.in_flight = in_flight;
             progress.claimed = claimed;
             progress.planned = planned;
-            progress.trouble.clone_from(&self.sessions.trouble);
+            progress.trouble = self.failed.clone().or(self.sessions.trouble.clone());
         });
     }
 }

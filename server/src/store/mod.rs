@@ -1,7 +1,7 @@
 //! The store: the only place that knows the database. SQLite inside one machine, PostgreSQL when one
 //! is outgrown; one SQL text for both.
 //!
-//! **One write path.** Every write is a [`write::Write`]: it raises the version (which makes writers
+//! **One write path.** Every write is a `write::Write`: it raises the version (which makes writers
 //! queue on both databases), does its work, appends the audit entry and the note to followers, and
 //! commits. [`Store::commit`] is the door for changes, `turns` that for the outbox. To add a kind
 //! of change: a variant in `countermand_core::change`, an arm in `commit.rs`, a [`follow::Touched`]

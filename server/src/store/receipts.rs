@@ -42,7 +42,7 @@ impl Store {
 
     /// When the first of the receipts that wait for a retry may be claimed.
     pub async fn next_retry(&self) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.state = 'claimed' AND r.worker IS NULL AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
             .fetch_one(&self.readers)
             .await?;
         Ok(at.map(time))

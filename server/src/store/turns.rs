@@ -5,7 +5,8 @@
 //! state on disk is always ahead of the wire, at one commit a batch. What a turn does alike to many
 //! receipts is one statement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::{Key, Kind, ReceiptState};
@@ -259,15 +260,17 @@ struct States(BTreeMap<OrderId, String>);
 
 impl States {
     async fn of(&mut self, write: &mut Write, order: OrderId) -> Result<&str> {
-        if !self.0.contains_key(&order) {
-            let state: Option<String> =
-                sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
-                    .bind(order.to_string())
-                    .fetch_optional(write.db())
-                    .await?;
-            self.0.insert(order, state.unwrap_or_default());
-        }
-        Ok(self.0.get(&order).map_or("", String::as_str))
+        Ok(match self.0.entry(order) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let state: Option<String> =
+                    sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
+                        .bind(order.to_string())
+                        .fetch_optional(write.db())
+                        .await?;
+                unknown.insert(state.unwrap_or_default())
+            }
+        })
     }
 
     /// Whether a notice of that kind may be begun: the order's while it is published, its correction

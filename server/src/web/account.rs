@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Query, State};
+use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use countermand_core::fleet::fold;
@@ -153,6 +154,20 @@ async fn demo_operators(web: &Web) -> Result<Vec<DemoOperator>, Fault> {
         .collect())
 }
 
+/// Whether the browser knows us by a name of this machine: a foreign name that was made to lead
+/// here belongs to somebody else's page.
+fn asks_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+}
+
 /// One click in the demo; nowhere else does this address exist.
 pub(super) async fn sign_in_demo(
     State(web): State<Arc<Web>>,
@@ -161,7 +176,7 @@ pub(super) async fn sign_in_demo(
     fields: Fields,
 ) -> Answer {
     let from_here = peer.is_some_and(|axum::Extension(ConnectInfo(peer))| peer.ip().is_loopback());
-    if !web.demo || !from_here {
+    if !(web.demo && from_here && asks_this_machine(&headers)) {
         return Err(Fault::nothing_here("There is no page at this address."));
     }
     check_entry(&headers, &fields)?;

@@ -154,7 +154,7 @@ fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
                 words.to_owned()
             };
             let (what, words) = match entry.action.as_str() {
-                "order.publish" => ("Published", String::new()),
+                "order.publish" => ("Published", published(order, &zone)),
                 "order.hold" => ("On hold", text("reason")),
                 "order.resume" => ("Resumed", String::new()),
                 "order.extend" => ("Deadline moved", {
@@ -176,7 +176,7 @@ fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
         }
     };
     if let Some(published) = order.published() {
-        add("Published", published.at, "");
+        add("Published", published.at, &self::published(order, &zone));
     }
     if let Life::Held { hold, .. } = &order.state {
         add("On hold", hold.at, &hold.reason);
@@ -191,6 +191,12 @@ fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
     }
     events.sort_by_key(|event| std::cmp::Reverse(event.at));
     events
+}
+
+/// What was asked when it was published; later deadlines have lines of their own.
+fn published(order: &Order, zone: &str) -> String {
+    let first = order.revision.file.deadline.comply_by.at();
+    format!("To be followed by {}.", for_people(first, zone))
 }
 
 fn zone(order: &Order) -> String {
@@ -241,9 +247,15 @@ fn in_html(web: &Web, known: &Known) -> Result<String, Fault> {
     let apps = order.revision.pins.in_words();
     let note = match (state, order.retraction()) {
         (_, Some(retraction)) => format!(
-            "{} You need do nothing; if you removed {apps}, you may install it again. {} told, and everyone who was, or may have been, gets a correction.",
+            "{} You need do nothing; if you removed {apps}, you may install it again. {}",
             ended(&retraction.reason),
-            Count(known.told).of("person was", "people were")
+            match known.told {
+                0 => "Nobody is known to have got the order by mail; whoever may have gets a correction.".to_owned(),
+                told => format!(
+                    "{} told; all of them, and whoever may have been, get a correction.",
+                    Count(told).of("person was", "people were")
+                ),
+            }
         ),
         (StatementState::OnHold, _) => {
             "You need not do anything until it is taken up again.".to_owned()

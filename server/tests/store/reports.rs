@@ -344,7 +344,7 @@ async fn texts_that_a_database_could_not_hold_are_mended(db: &Db) {
         None,
         &["com.a\0b", "com.ab", &long, &long],
     );
-    one.os_version = Some("1\00".to_owned());
+    one.os_version = Some("1\x000".to_owned());
     take(db, vec![one]).await;
     let found = packages(db).await;
     assert_eq!(found.len(), 2, "{found:?}");

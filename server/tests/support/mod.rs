@@ -5,8 +5,11 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+pub mod app;
 pub mod dovecot;
+pub mod driver;
 pub mod gate;
+pub mod house;
 pub mod http;
 pub mod imap;
 pub mod nginx;

@@ -20,6 +20,15 @@ pub struct Nginx {
 impl Nginx {
     /// `None` if nginx is missing. Whoever gets through reads `mail server: METHOD URI`.
     pub fn start(config: NginxConfig<'_>) -> Option<Self> {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with an nginx that checks the passwords (login, password) itself, and vouches for the person.
+    pub fn start_signing_in(config: NginxConfig<'_>, logins: &[(&str, &str)]) -> Option<Self> {
+        Self::start_with(config, logins)
+    }
+
+    fn start_with(config: NginxConfig<'_>, logins: &[(&str, &str)]) -> Option<Self> {
         let [nginx] = programs(["nginx"])?;
         let (port, upstream) = (free_port(), free_port());
         let folder = tempfile::tempdir().unwrap();
@@ -41,6 +50,19 @@ impl Nginx {
                 "deploy/nginx/countermand.conf offers the choice no more"
             );
             server = changed;
+        }
+        if !logins.is_empty() {
+            let changed = server.replace("X-Remote-User \"\";", "X-Remote-User $remote_user;");
+            assert_ne!(
+                changed, server,
+                "deploy/nginx/countermand.conf sets X-Remote-User no more"
+            );
+            server = format!("auth_basic mail;\nauth_basic_user_file users;\n{changed}");
+            let users: String = logins
+                .iter()
+                .map(|(login, password)| format!("{login}:{{PLAIN}}{password}\n"))
+                .collect();
+            std::fs::write(folder.path().join("users"), users).unwrap();
         }
         std::fs::write(folder.path().join("countermand-http.conf"), http).unwrap();
         std::fs::write(folder.path().join("countermand.conf"), server).unwrap();

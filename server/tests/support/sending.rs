@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use countermand::clock::{Clock, SystemClock};
@@ -23,9 +23,10 @@ use countermand_core::order::{
 use jiff::{SignedDuration, Timestamp};
 use roaring::RoaringBitmap;
 use sqlx::Row as _;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::smtp_record::Recorder;
+use super::smtp_record::{Fault, Recorder, Setup as Relay};
 use super::story_clock::StoryClock;
 
 pub const FROM: &str = "IT Security <it-security@corp.test>";
@@ -324,6 +325,11 @@ impl World {
         sender.run_until_idle(std::future::pending()).await.unwrap()
     }
 
+    /// Straight to the database, as no part of the program does.
+    pub async fn tamper(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.raw).await.unwrap();
+    }
+
     /// All receipts of one kind by person: the state, and whether it may have left.
     pub async fn receipts(&self, order: OrderId, kind: Kind) -> BTreeMap<u32, (String, bool)> {
         let rows = sqlx::query("SELECT person, state, CASE WHEN in_flight_at IS NULL THEN 0 ELSE 1 END AS flew FROM receipt WHERE order_id = $1 AND kind = $2")
@@ -386,12 +392,40 @@ pub fn received(recorder: &Recorder, order: OrderId, kind: Kind) -> BTreeMap<u32
 /// A header of a received message.
 pub fn header(bytes: &[u8], name: &str) -> Option<String> {
     let text = String::from_utf8_lossy(bytes).replace("\r\n ", " ");
-    let found = text
-        .split("\r\n")
+    text.split("\r\n")
         .take_while(|line| !line.is_empty())
         .find_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        });
-    found
+        })
+}
+
+pub fn set(people: impl IntoIterator<Item = u32>) -> BTreeSet<u32> {
+    people.into_iter().collect()
+}
+
+pub fn once_each(people: impl IntoIterator<Item = u32>) -> BTreeMap<u32, usize> {
+    people.into_iter().map(|person| (person, 1)).collect()
+}
+
+/// Stops the relay at one message until the test has done something: the script blocks at `at`, which is
+/// the how-manieth RCPT, `reached` hears of it, and `go_on` lets it continue.
+pub struct Pause {
+    pub reached: oneshot::Receiver<()>,
+    pub go_on: mpsc::Sender<()>,
+}
+
+pub fn pausing(at: usize) -> (Relay, Pause) {
+    let (say, reached) = oneshot::channel();
+    let (go_on, wait) = mpsc::channel();
+    let (say, wait, count) = (Mutex::new(Some(say)), Mutex::new(wait), AtomicUsize::new(0));
+    let setup = Relay::new().script(move |offer| {
+        if !offer.to.is_empty() && count.fetch_add(1, Ordering::SeqCst) + 1 == at {
+            let say = say.lock().unwrap().take().unwrap();
+            say.send(()).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+        }
+        Fault::Accept
+    });
+    (setup, Pause { reached, go_on })
 }

@@ -168,7 +168,9 @@ fn publication(web: &Web, by: &SignedIn, order: &Order) -> Result<Vec<Effect>, F
 
 fn notes(web: &Web, order: &Order, act: Act) -> Vec<String> {
     let standing = web.app.live.view().standing(order.id, web.app.now());
-    let others = standing.refused - standing.refused_by_this_alone;
+    let others = standing
+        .refused
+        .saturating_sub(standing.refused_by_this_alone);
     match act {
         Act::Retract | Act::Hold if others > 0 => vec![format!(
             "{} refused: another order names them too.",

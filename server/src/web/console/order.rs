@@ -139,7 +139,9 @@ fn figures(web: &Web, shown: &Shown) -> Vec<Figure> {
     let standing = &shown.standing;
     let observing = web.app.live.view().settings().mode == Mode::Observe;
     let order = &shown.order;
-    let others = standing.refused - standing.refused_by_this_alone;
+    let others = standing
+        .refused
+        .saturating_sub(standing.refused_by_this_alone);
     let refused = if observing {
         "would be refused if the mode were enforce".to_owned()
     } else if order.published().is_none() {

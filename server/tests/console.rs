@@ -1,0 +1,387 @@
+//! The console by its forms: a real server on a loopback port, a real database, no browser.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "console/strangers.rs"]
+mod strangers;
+mod support;
+
+use std::sync::Arc;
+
+use countermand::store::Outcome;
+use countermand_core::actor::Actor;
+use support::house::{ANA, BEN, House, RITA, TITLE, Visitor, order_file};
+
+fn order_in(location: &str) -> String {
+    location.strip_prefix("/orders/").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_story_by_its_forms() {
+    let house = House::build().await;
+    let ana = Visitor::signed_in(&house, ANA).await;
+    let text = order_file(TITLE).replace('\n', "\r\n");
+
+    let page = ana.get("/orders/new").await;
+    assert_eq!(page.status, 200);
+    let before = house.entries().await;
+    let looked = ana
+        .post("/orders/new", &[("text", &text), ("do", "preview")])
+        .await;
+    assert_eq!(looked.status, 200, "{}", looked.body);
+    assert!(looked.body.contains("devices with the app"));
+    assert_eq!(house.entries().await, before, "a preview changes nothing");
+
+    let got = ana
+        .post("/orders/new", &[("text", &text), ("do", "submit")])
+        .await;
+    assert_eq!(got.status, 303, "{}", got.body);
+    let id = order_in(got.header("location"));
+    let page = ana.get(&format!("/orders/{id}")).await;
+    assert!(page.body.contains("Submitted."), "the act is said once");
+    assert!(page.body.contains("In review"));
+    assert!(
+        !ana.get(&format!("/orders/{id}"))
+            .await
+            .body
+            .contains("Submitted. Another")
+    );
+    let stored = house.app.store.order_called(&id).await.unwrap().order;
+    assert_eq!(
+        stored.revision.text,
+        order_file(TITLE),
+        "line ends are the author's"
+    );
+
+    // Its author approves nothing, by whatever way.
+    let digest = house.app.preview(&stored).unwrap().digest;
+    let approve = format!("/orders/{id}/approve");
+    let refused = ana.post(&approve, &[("digest", &digest)]).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("You may not do this"));
+
+    let ben = Visitor::signed_in(&house, BEN).await;
+    let preview = ben.get(&format!("/orders/{id}/preview")).await;
+    assert_eq!(preview.field("digest").unwrap(), digest);
+    assert!(preview.body.contains("CORRECTION: you may keep TikTok"));
+    assert_eq!(
+        ben.post(&approve, &[("digest", "another")]).await.status,
+        403
+    );
+    assert_eq!(ben.post(&approve, &[]).await.status, 403);
+    assert_eq!(ben.post(&approve, &[("digest", &digest)]).await.status, 303);
+
+    let statement = format!("/o/{id}");
+    assert_eq!(
+        ben.get(&statement).await.status,
+        404,
+        "not before it is published"
+    );
+    let page = ben.get(&format!("/orders/{id}/publish")).await;
+    let digest = page.field("digest").unwrap();
+    let publish = format!("/orders/{id}/publish");
+    assert_eq!(
+        ben.post(&publish, &[("digest", "another")]).await.status,
+        403
+    );
+    assert_eq!(ben.post(&publish, &[("digest", &digest)]).await.status, 303);
+    assert_eq!(ben.get(&statement).await.status, 200);
+
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let hold = format!("/orders/{id}/hold");
+    assert!(rita.get(&hold).await.body.contains("Hold now"));
+    assert_eq!(
+        rita.post(&hold, &[("reason", "Looks wrong")]).await.status,
+        303
+    );
+    assert!(rita.get(&statement).await.body.contains("On hold"));
+    assert_eq!(
+        rita.post(&format!("/orders/{id}/resume"), &[]).await.status,
+        303
+    );
+    let extend = format!("/orders/{id}/extend");
+    let sooner = [("to", "2020-07-10T20:00:00[America/Los_Angeles]")];
+    assert_eq!(rita.post(&extend, &sooner).await.status, 422);
+    assert_eq!(rita.post(&extend, &[("to", "tonight")]).await.status, 422);
+    let later = [("to", "2020-07-11T23:59:00[America/Los_Angeles]")];
+    assert_eq!(rita.post(&extend, &later).await.status, 303);
+
+    let retract = format!("/orders/{id}/retract");
+    let before = house.entries().await;
+    for (word, reason) in [("Remov", "Sent in error"), ("remove", "  ")] {
+        let got = rita
+            .post(&retract, &[("word", word), ("reason", reason)])
+            .await;
+        assert_eq!(got.status, 422);
+        assert!(got.body.contains("othing has changed"));
+    }
+    assert_eq!(house.entries().await, before);
+    assert_eq!(
+        ana.post(&retract, &[("word", "Remove"), ("reason", "x")])
+            .await
+            .status,
+        403
+    );
+    let got = rita
+        .post(&retract, &[("word", "remove"), ("reason", "Sent in error")])
+        .await;
+    assert_eq!(
+        (got.status, got.header("location")),
+        (303, retract.as_str())
+    );
+    let done = rita.get(&retract).await;
+    assert!(done.body.contains("The order no longer holds"));
+    assert_eq!(house.entries().await, before + 1);
+
+    // Twice is once (invariant 30).
+    let got = rita
+        .post(&retract, &[("word", "remove"), ("reason", "Again")])
+        .await;
+    assert_eq!(got.status, 303);
+    assert_eq!(house.entries().await, before + 1);
+    assert!(
+        rita.get(&statement)
+            .await
+            .body
+            .contains("This order no longer holds.")
+    );
+}
+
+#[tokio::test]
+async fn inv_32_the_statement_changes_with_the_commit_and_keeps_its_history() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let reader = Visitor::of(&house);
+    let path = format!("/o/{id}");
+    let first = reader.get(&path).await;
+    assert_eq!(
+        (first.status, first.header("cache-control")),
+        (200, "no-cache")
+    );
+    assert!(first.body.contains("This order holds."));
+    let tag = first.header("etag").to_owned();
+    let same = reader.get_with(&path, &[("if-none-match", &tag)]).await;
+    assert_eq!((same.status, same.body.as_str()), (304, ""));
+
+    let rita = Actor::Operator(RITA.to_owned());
+    house
+        .app
+        .hold(&rita, &id, "It is being looked at")
+        .await
+        .unwrap();
+    house
+        .app
+        .retract(&rita, &id, "Sent in error")
+        .await
+        .unwrap();
+    let second = reader.get_with(&path, &[("if-none-match", &tag)]).await;
+    assert_eq!(second.status, 200);
+    assert_ne!(second.header("etag"), tag);
+    for words in [
+        "Retracted.",
+        "On hold.",
+        "Published.",
+        "Sent in error",
+        "It is being looked at",
+    ] {
+        assert!(second.body.contains(words), "{words}");
+    }
+    for name in ["rita", "Rita", "ana@", "Ana", "ben@"] {
+        assert!(!second.body.contains(name), "the statement names {name}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&reader.get(&format!("{path}.json")).await.body).unwrap();
+    assert_eq!(json["state"], "retracted");
+    assert_eq!(json["reason"], "Sent in error");
+    assert_eq!(json["history"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        json["text"]["subject"],
+        "Remove TikTok by tonight to keep mail on your phone"
+    );
+    assert_eq!(reader.get("/o/nothing").await.status, 404);
+    let missing = reader.get("/o/nothing.json").await;
+    assert_eq!(missing.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn the_statement_answers_while_the_database_is_away() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let rita = Actor::Operator(RITA.to_owned());
+    house
+        .app
+        .hold(&rita, &id, "It is being looked at")
+        .await
+        .unwrap();
+    let reader = Visitor::of(&house);
+    let path = format!("/o/{id}");
+    assert!(!reader.get(&path).await.body.contains("As of"));
+    house.app.store.close().await;
+    let cached = reader.get(&path).await;
+    assert_eq!(cached.status, 200);
+    assert!(cached.body.contains("As of"));
+    assert!(cached.body.contains("It is being looked at"));
+    assert_eq!(reader.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn another_processs_commit_reaches_the_page() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let mut stream = rita.stream("/events").await;
+    assert_eq!(stream.status(), 200);
+    let other = house.another_app().await;
+    let by = Actor::Operator(RITA.to_owned());
+    other.retract(&by, &id, "Sent in error").await.unwrap();
+    let committed = other.store.version().await.unwrap();
+    let mut read = String::new();
+    loop {
+        let piece = stream.chunk().await.unwrap().expect("the stream goes on");
+        read.push_str(std::str::from_utf8(&piece).unwrap());
+        let told = read
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: ")?.parse::<i64>().ok())
+            .any(|version| version >= committed);
+        if told {
+            break;
+        }
+    }
+    assert!(read.contains("event: changed"));
+    let path = format!("/orders/{id}");
+    let page = rita.get_with(&path, &[("x-fragment", "1")]).await;
+    assert!(page.body.contains("<h1>") && page.body.contains("Retracted"));
+
+    // A server that stops ends its streams.
+    house.stop.send(true).unwrap();
+    while let Ok(Some(_)) = stream.chunk().await {}
+}
+
+#[tokio::test]
+async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let (mia, sam) = ("mia@corp.test", "sam@corp.test");
+    house.sent(&id, mia, Outcome::Accepted, "250 ok").await;
+    house
+        .sent(&id, sam, Outcome::Rejected, "550 5.1.1 no such mailbox")
+        .await;
+    // Past the deadline Mia, who was told and has the app, is refused.
+    house.clock.set("2020-07-11T12:00:00Z".parse().unwrap());
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let orders = rita.get("/").await;
+    assert!(orders.body.contains("1 device is refused mail now"));
+    let page = rita.get(&format!("/orders/{id}")).await;
+    assert!(page.body.contains("Enforcing"));
+    assert!(page.body.contains("1 notice was rejected"));
+    let notices = rita.get(&format!("/orders/{id}/notices")).await;
+    assert!(notices.body.contains("550 5.1.1 no such mailbox"));
+    assert!(notices.body.contains(sam) && !notices.body.contains(mia));
+    let before = rita.get(&format!("/orders/{id}/retract")).await;
+    assert!(
+        before
+            .body
+            .contains("device may read mail again at its next request")
+    );
+    assert!(before.body.contains("person gets the correction"));
+    let fields = [("word", "Remove"), ("reason", "Sent in error")];
+    let retract = format!("/orders/{id}/retract");
+    assert_eq!(rita.post(&retract, &fields).await.status, 303);
+    let done = rita.get(&retract).await;
+    assert!(done.body.contains("device may read mail again"));
+    assert!(
+        rita.get("/")
+            .await
+            .body
+            .contains("0 devices are refused mail now")
+    );
+    let statement = rita.get(&format!("/o/{id}.json")).await;
+    let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
+    assert_eq!(statement["told"], 1);
+}
+
+#[tokio::test]
+async fn behind_tls_a_cookie_never_leaves_it() {
+    let house = House::with(|web| {
+        let mut config = (*web.app.config).clone();
+        config.server.public_url = "https://countermand.corp.test".to_owned();
+        web.app.config = Arc::new(config);
+    })
+    .await;
+    let page = Visitor::of(&house).get("/sign-in").await;
+    assert!(page.header("set-cookie").ends_with("; Secure"));
+}
+
+#[tokio::test]
+async fn what_is_said_once_waits_for_who_looks() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let rita = Visitor::signed_in(&house, RITA).await;
+    rita.post(&format!("/orders/{id}/hold"), &[]).await;
+    let path = format!("/orders/{id}");
+    let words = "its notices wait";
+    assert!(
+        !rita
+            .get_with(&path, &[("x-fragment", "1")])
+            .await
+            .body
+            .contains(words)
+    );
+    assert!(rita.get(&path).await.body.contains(words));
+    assert!(!rita.get(&path).await.body.contains(words));
+}
+
+#[tokio::test]
+async fn a_hostile_title_is_only_text() {
+    let house = House::build().await;
+    let title = "<script>alert(1)</script><img src=x>";
+    let id = house.published(title).await;
+    let rita = Visitor::signed_in(&house, RITA).await;
+    for path in [
+        "/".to_owned(),
+        format!("/orders/{id}"),
+        format!("/orders/{id}/preview"),
+        format!("/orders/{id}/notices"),
+        format!("/orders/{id}/retract"),
+        format!("/audit?order={id}"),
+        "/audit".to_owned(),
+        "/doors".to_owned(),
+        "/mailbox?q=%3Cscript%3Ealert".to_owned(),
+        format!("/o/{id}"),
+    ] {
+        let page = rita.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        assert!(!page.body.contains("<script>alert"), "{path}");
+        assert!(!page.body.contains("<img src"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_mailbox_shows_what_was_sent() {
+    let house = House::build().await;
+    let id = "00112233445566778899aabbccddeeff";
+    let mail = "From: IT <it@corp.test>\r\nTo: mia@corp.test\r\nSubject: CORRECTION: you may keep it\r\nDate: Fri, 10 Jul 2020 16:54:00 -0700\r\nX-Countermand-Kind: correction\r\n\r\nHello <b>Mia</b>\r\n";
+    let folder = house.data.path().join("mailbox/new");
+    std::fs::write(folder.join(id), mail).unwrap();
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let list = rita.get("/mailbox").await;
+    assert!(
+        list.body.contains("CORRECTION: you may keep it"),
+        "{}",
+        list.body
+    );
+    assert!(
+        !rita
+            .get("/mailbox?q=nobody")
+            .await
+            .body
+            .contains("you may keep it")
+    );
+    let page = rita.get(&format!("/mailbox/{id}")).await;
+    assert!(page.body.contains("Hello &#60;b&#62;Mia"), "{}", page.body);
+    assert!(page.body.contains("10 Jul 2020, 23:54 UTC"));
+    assert_eq!(
+        rita.get("/mailbox/..%2F..%2Fcountermand.db").await.status,
+        404
+    );
+}
