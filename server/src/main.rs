@@ -54,7 +54,7 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
         Job::Send(place, send) => {
             let open = place.open().await?;
             open.authorise(Act::Administer).await?;
-            let print = place.print.clone();
+            let print = place.print;
             let sent = serve::send(open.app, &place.data, send.until_idle, sending_bar()).await;
             let progress = sent.map_err(|e| Failure::failed(format!("{e:#}")))?;
             print.answer(&progress, || {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::{Args, ValueHint};
 use countermand_core::actor::Role;
+use countermand_core::index::Settings;
 use serde::Serialize;
 
-use super::{Exit, Failure, Place, Result, email, files};
+use super::{Exit, Failure, Open, Place, Result, email, files, mode};
 use crate::config::Config;
 use crate::store::sqlite_file;
 
@@ -53,6 +54,28 @@ impl Init {
             }
             files::write_new(&file, &text)?;
         }
+        let open = match self.database(place).await {
+            Ok(open) => open,
+            Err(failure) => {
+                // A config that names no database would only be in the way of the next try.
+                if !had_config {
+                    let _ = std::fs::remove_file(&file);
+                }
+                return Err(failure);
+            }
+        };
+        let settings = open.app.live.view().settings().clone();
+        open.app.store.close().await;
+        let made = Made {
+            data: place.data.display().to_string(),
+            config: file.display().to_string(),
+            admin: self.admin,
+        };
+        place.print.answer(&made, || words(place, &made, &settings))?;
+        Ok(Exit::Done)
+    }
+
+    async fn database(&self, place: &Place) -> Result<Open> {
         let config = place.config()?;
         if let Some(database) = sqlite_file(&config.database.url, &place.data) {
             // SQLite would make it readable for everyone, and gives its logs the same rights.
@@ -66,22 +89,15 @@ impl Init {
                 .put_operator(&open.actor, admin, BTreeSet::from([Role::Admin]))
                 .await?;
         }
-        open.app.store.close().await;
-        let made = Made {
-            data: place.data.display().to_string(),
-            config: file.display().to_string(),
-            admin: self.admin,
-        };
-        place.print.answer(&made, || words(place, &made))?;
-        Ok(Exit::Done)
+        Ok(open)
     }
 }
 
-fn words(place: &Place, made: &Made) -> String {
+fn words(place: &Place, made: &Made, settings: &Settings) -> String {
     let next = |rest: &str| place.command(rest);
     let mut lines = vec![
         format!("Made {} with its config file {}.", made.data, made.config),
-        "The doors are in observe mode: verdicts are recorded, and every door lets in.".to_owned(),
+        mode::words(settings, place.print),
     ];
     if let Some(admin) = &made.admin {
         lines.push(format!("{admin} is an operator with the role admin."));

@@ -39,6 +39,8 @@ fn nothing_is_read_where_nothing_is_and_init_makes_it_once() {
     ] {
         shop.does(line).json();
     }
+    shop.types("init --database mysql:x")
+        .ends(2, "names no database");
     shop.does("init --json").json();
     let ran = shop
         .types("init --admin root@example.test")
