@@ -13,6 +13,7 @@ use countermand_core::actor::Actor;
 use countermand_core::change::{Change, Commit, Refusal};
 use countermand_core::id::PersonId;
 use countermand_core::notice::Kind;
+use jiff::SignedDuration;
 use support::sending::*;
 use support::smtp_record::{Fault, Recorder, Setup};
 use tokio::sync::oneshot;
@@ -55,6 +56,7 @@ async fn inv_15_everybody_gets_one_notice_and_one_receipt() {
 async fn inv_17_each_fault_ends_as_it_must_and_no_notice_is_doubled() {
     let mut world = World::new().await;
     world.hasten();
+    world.final_dot_timeout = SignedDuration::from_secs(3);
     let faults = [
         (Fault::Accept, "accepted"),
         (Fault::Rcpt(550), "rejected"),

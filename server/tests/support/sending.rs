@@ -240,6 +240,8 @@ pub struct World {
     pub store: Arc<Store>,
     pub office: Arc<TestOffice>,
     pub clock: Arc<dyn Clock>,
+    /// Long, so that a busy machine makes nothing unknown.
+    pub final_dot_timeout: SignedDuration,
     raw: sqlx::AnyPool,
     folder: Option<tempfile::TempDir>,
     following: tokio::task::JoinHandle<()>,
@@ -283,6 +285,7 @@ impl World {
             store,
             office,
             clock: Arc::new(StoryClock::new(Arc::new(SystemClock), noon() + later, 1)),
+            final_dot_timeout: SignedDuration::from_mins(1),
             folder: None,
             following,
         }
@@ -300,7 +303,7 @@ impl World {
     pub fn sender(&self, name: &str, port: u16) -> Sender {
         let smtp = SmtpConfig {
             port,
-            final_dot_timeout: SignedDuration::from_secs(2),
+            final_dot_timeout: self.final_dot_timeout,
             ..SmtpConfig::default()
         };
         self.sender_by(name, Transport::Smtp(smtp))
