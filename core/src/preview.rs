@@ -20,7 +20,7 @@ pub struct Preview {
     pub to_tell: u64,
     pub by_platform: BTreeMap<String, u64>,
     pub by_form_factor: BTreeMap<String, u64>,
-    /// For each group of the audience rule.
+    /// For every group that the people are in, those of the audience rule among them.
     pub by_group: BTreeMap<String, u64>,
     pub unknown: UnknownCounts,
     /// Devices with the app that an exemption leaves out.

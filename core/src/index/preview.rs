@@ -150,14 +150,7 @@ impl Index {
         preview.devices += 1;
         bump(&mut preview.by_platform, device.platform.as_str());
         bump(&mut preview.by_form_factor, device.form_factor.as_str());
-        for group in order
-            .revision
-            .file
-            .audience
-            .groups
-            .iter()
-            .filter(|g| person.groups.contains(*g))
-        {
+        for group in &person.groups {
             bump(&mut preview.by_group, group);
         }
         if self.refused_by_others(order.id, person, device, at) {

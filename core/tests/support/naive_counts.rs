@@ -79,10 +79,8 @@ impl Naive {
                     };
                     bump(&mut preview.by_platform, device.platform.as_str());
                     bump(&mut preview.by_form_factor, device.form_factor.as_str());
-                    for group in &order.file.audience.groups {
-                        if person.groups.contains(group) {
-                            bump(&mut preview.by_group, group);
-                        }
+                    for group in &person.groups {
+                        bump(&mut preview.by_group, group);
                     }
                     let refused = self.orders.iter().any(|o| {
                         o.id != order.id

@@ -139,10 +139,21 @@ fn words(place: &Place, order: &Order, preview: &Preview) -> String {
     )
 }
 
+/// So many are shown; the rest is in the JSON document.
+const SHOWN: usize = 12;
+
 fn by(what: &str, counts: &BTreeMap<String, u64>) -> String {
-    let rows = counts
-        .iter()
-        .map(|(name, n)| vec![name.clone(), number(*n)]);
+    let mut most: Vec<(&String, u64)> = counts.iter().map(|(name, n)| (name, *n)).collect();
+    most.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let left_out = most.len().saturating_sub(SHOWN);
+    let mut rows: Vec<Vec<String>> = most
+        .into_iter()
+        .take(SHOWN)
+        .map(|(name, n)| vec![name.clone(), number(n)])
+        .collect();
+    if left_out > 0 {
+        rows.push(vec![format!("… and {left_out} more (--json has all)"), String::new()]);
+    }
     print::table(
         &[&format!("devices with the app, by {what}"), "count"],
         &[1],
