@@ -61,25 +61,44 @@ impl Fleet {
                     next
                 })
             });
-            fresh.into_iter().for_each(|(no, p)| index.apply(Fact::Package(no, p)));
+            fresh
+                .into_iter()
+                .for_each(|(no, p)| index.apply(Fact::Package(no, p)));
             index.apply(Fact::Device(device));
             if let Some((person, key)) = gadget.at_the_door() {
-                map.insert((person.to_owned(), key.canonical().to_owned()), gadget.tiktok.is_some());
+                map.insert(
+                    (person.to_owned(), key.canonical().to_owned()),
+                    gadget.tiktok.is_some(),
+                );
                 let keys: Vec<DeviceKey> = vec![key.clone()];
-                questions.push(Question { person: Some(person.to_owned()), keys, channel: Channel::Activesync });
+                questions.push(Question {
+                    person: Some(person.to_owned()),
+                    keys,
+                    channel: Channel::Activesync,
+                });
             }
         }
         let order = publish(&index);
         index.apply(Fact::Order(Box::new(order.clone())));
         for person in people.values() {
-            index.apply(Fact::Told { order: order.id, person: *person, at: Some(at("2020-07-10T19:20:00Z")) });
+            index.apply(Fact::Told {
+                order: order.id,
+                person: *person,
+                at: Some(at("2020-07-10T19:20:00Z")),
+            });
         }
         // In no order that a cache would like.
         let mut dice = Dice::new(1);
         for i in (1..questions.len()).rev() {
             questions.swap(i, dice.roll(i as u64 + 1) as usize);
         }
-        Fleet { index, order, questions, map, at: at("2020-07-11T08:00:00Z") }
+        Fleet {
+            index,
+            order,
+            questions,
+            map,
+            at: at("2020-07-11T08:00:00Z"),
+        }
     }
 
     pub fn devices(&self) -> usize {
@@ -87,17 +106,33 @@ impl Fleet {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the example order is checked by the tests")]
+#[expect(
+    clippy::expect_used,
+    reason = "the example order is checked by the tests"
+)]
 fn publish(index: &Index) -> Order {
     let file = OrderFile::parse(ORDER).expect("the example order reads");
     let catalogue = Catalogue::embedded();
-    let apps = catalogue.resolve(&file.forbid.apps, &file.forbid.vendors, &file.forbid.packs).expect("its apps are known");
+    let apps = catalogue
+        .resolve(&file.forbid.apps, &file.forbid.vendors, &file.forbid.packs)
+        .expect("its apps are known");
     let pins = Pins::resolve(catalogue.version(), apps, &file.forbid.versions);
-    let revision = Revision::new(1, "ana@example.test", at("2020-07-10T18:08:00Z"), ORDER, file, pins);
+    let revision = Revision::new(
+        1,
+        "ana@example.test",
+        at("2020-07-10T18:08:00Z"),
+        ORDER,
+        file,
+        pins,
+    );
     let order = Order::draft(OrderId(Uuid::from_u128(7)), revision);
     let audience = index.audience(&order).expect("its groups are known");
-    let approval =
-        Approval { by: "ben@example.test".to_owned(), at: at("2020-07-10T18:41:00Z"), digest: String::new(), audience };
+    let approval = Approval {
+        by: "ben@example.test".to_owned(),
+        at: at("2020-07-10T18:41:00Z"),
+        digest: String::new(),
+        audience,
+    };
     order
         .submit("ana@example.test", at("2020-07-10T18:30:00Z"))
         .and_then(|o| o.approve(approval, &BTreeSet::new()))
@@ -120,10 +155,22 @@ pub fn verdict(fleet: &Fleet) -> Row {
     };
     let ours = each(&|q| fleet.index.verdict(q, fleet.at).because.len());
     let map = each(&|q| {
-        let key = (q.person.clone().unwrap_or_default(), q.keys.first().map(|k| k.canonical().to_owned()).unwrap_or_default());
+        let key = (
+            q.person.clone().unwrap_or_default(),
+            q.keys
+                .first()
+                .map(|k| k.canonical().to_owned())
+                .unwrap_or_default(),
+        );
         usize::from(fleet.map.get(&key).copied().unwrap_or_default())
     });
-    Row { work: "verdict-1", unit: "µs", more_is_better: false, ours, peers: BTreeMap::from([("hash map", map)]) }
+    Row {
+        work: "verdict-1",
+        unit: "µs",
+        more_is_better: false,
+        ours,
+        peers: BTreeMap::from([("hash map", map)]),
+    }
 }
 
 /// The whole preview of the example order over the company's devices.
@@ -131,8 +178,19 @@ pub fn preview(fleet: &Fleet) -> anyhow::Result<Row> {
     let mut runs = Vec::new();
     for _ in 0..25 {
         let start = Instant::now();
-        black_box(fleet.index.preview(&fleet.order, fleet.at).context("the preview")?);
+        black_box(
+            fleet
+                .index
+                .preview(&fleet.order, fleet.at)
+                .context("the preview")?,
+        );
         runs.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    Ok(Row { work: "preview-broad", unit: "ms", more_is_better: false, ours: Figure::of(runs), peers: BTreeMap::new() })
+    Ok(Row {
+        work: "preview-broad",
+        unit: "ms",
+        more_is_better: false,
+        ours: Figure::of(runs),
+        peers: BTreeMap::new(),
+    })
 }

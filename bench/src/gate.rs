@@ -45,7 +45,13 @@ pub async fn through_nginx() -> anyhow::Result<Row> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.gate.secret = SECRET.to_owned();
-    let app = App::open(config, folder.path(), Arc::new(SystemClock), Arc::new(RandomIds)).await?;
+    let app = App::open(
+        config,
+        folder.path(),
+        Arc::new(SystemClock),
+        Arc::new(RandomIds),
+    )
+    .await?;
     let gate = serve::gates(&app);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let gate_port = listener.local_addr()?.port();
@@ -63,10 +69,20 @@ pub async fn through_nginx() -> anyhow::Result<Row> {
         .replace("@PROXY@", &ports[2].to_string())
         .replace("@NULL@", &ports[3].to_string());
     std::fs::write(folder.path().join("nginx.conf"), main)?;
-    std::fs::write(folder.path().join("countermand-http.conf"), HTTP.replace("127.0.0.1:8420", &format!("127.0.0.1:{gate_port}")))?;
-    std::fs::write(folder.path().join("countermand.conf"), SERVER.replace("CHANGE-ME", SECRET))?;
+    std::fs::write(
+        folder.path().join("countermand-http.conf"),
+        HTTP.replace("127.0.0.1:8420", &format!("127.0.0.1:{gate_port}")),
+    )?;
+    std::fs::write(
+        folder.path().join("countermand.conf"),
+        SERVER.replace("CHANGE-ME", SECRET),
+    )?;
     let mut nginx = Command::new(find("nginx")?);
-    nginx.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
+    nginx
+        .arg("-p")
+        .arg(folder.path())
+        .arg("-c")
+        .arg(folder.path().join("nginx.conf"));
     let _nginx = start(&mut nginx, ports[0]).await?;
 
     let path = "/Microsoft-Server-ActiveSync?Cmd=Sync&User=ann%40example.test&DeviceId=PHONE000001&DeviceType=iPhone";
@@ -84,6 +100,10 @@ pub async fn through_nginx() -> anyhow::Result<Row> {
         unit: "requests/s",
         more_is_better: true,
         ours: asking,
-        peers: BTreeMap::from([("nginx return 204", alone), ("nginx proxy alone", proxy), ("nginx asking nginx", null)]),
+        peers: BTreeMap::from([
+            ("nginx return 204", alone),
+            ("nginx proxy alone", proxy),
+            ("nginx asking nginx", null),
+        ]),
     })
 }

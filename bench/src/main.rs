@@ -32,8 +32,12 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Cli { command: Command::Smoke { json, notices } } = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let Cli {
+        command: Command::Smoke { json, notices },
+    } = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut report = Report::default();
         let fleet = engine::Fleet::made_up();

@@ -61,7 +61,13 @@ async fn send(port: u16, people: usize, body: usize) -> anyhow::Result<f64> {
     config.notices.smtp.port = port;
     config.notices.smtp.tls = Tls::None;
     config.notices.smtp.sessions = SESSIONS;
-    let app = App::open(config, folder.path(), Arc::new(SystemClock), Arc::new(RandomIds)).await?;
+    let app = App::open(
+        config,
+        folder.path(),
+        Arc::new(SystemClock),
+        Arc::new(RandomIds),
+    )
+    .await?;
     let system = Actor::System("bench".to_owned());
     let rows = (0..people).map(|i| PersonRow {
         email: format!("user{i}@example.test"),
@@ -71,9 +77,14 @@ async fn send(port: u16, people: usize, body: usize) -> anyhow::Result<f64> {
     });
     app.import_people(&system, rows.collect(), |_| {}).await?;
     let (ana, ben) = ("ana@example.test", "ben@example.test");
-    app.put_operator(&system, ana, BTreeSet::from([Role::Author])).await?;
-    app.put_operator(&system, ben, BTreeSet::from([Role::Approver])).await?;
-    let (ana, ben) = (Actor::Operator(ana.to_owned()), Actor::Operator(ben.to_owned()));
+    app.put_operator(&system, ana, BTreeSet::from([Role::Author]))
+        .await?;
+    app.put_operator(&system, ben, BTreeSet::from([Role::Approver]))
+        .await?;
+    let (ana, ben) = (
+        Actor::Operator(ana.to_owned()),
+        Actor::Operator(ben.to_owned()),
+    );
     let id = app.draft(&ana, &order(body)).await?.id.to_string();
     app.submit(&ana, &id).await?;
     app.approve(&ben, &id, None).await?;
@@ -84,7 +95,10 @@ async fn send(port: u16, people: usize, body: usize) -> anyhow::Result<f64> {
     let done = sender.run_until_idle(std::future::pending()).await?;
     let took = start.elapsed().as_secs_f64();
     if done.accepted != people as u64 {
-        bail!("{} of {people} notices were accepted: {done:?}", done.accepted);
+        bail!(
+            "{} of {people} notices were accepted: {done:?}",
+            done.accepted
+        );
     }
     Ok(people as f64 / took)
 }
@@ -94,7 +108,20 @@ fn smtp_source(port: u16, mails: usize, size: usize) -> anyhow::Result<f64> {
     let (sessions, mails_text, size) = (SESSIONS.to_string(), mails.to_string(), size.to_string());
     let address = format!("127.0.0.1:{port}");
     let done = Command::new(find("smtp-source")?)
-        .args(["-d", "-s", &sessions, "-m", &mails_text, "-l", &size, "-f", "a@example.test", "-t", "b@example.test", &address])
+        .args([
+            "-d",
+            "-s",
+            &sessions,
+            "-m",
+            &mails_text,
+            "-l",
+            &size,
+            "-f",
+            "a@example.test",
+            "-t",
+            "b@example.test",
+            &address,
+        ])
         .output()
         .context("smtp-source")?;
     if !done.status.success() {

@@ -17,7 +17,11 @@ impl Figure {
     pub fn of(mut runs: Vec<f64>) -> Figure {
         runs.sort_by(f64::total_cmp);
         let at = |i: usize| runs.get(i).copied().unwrap_or(f64::NAN);
-        Figure { min: at(0), median: at(runs.len() / 2), max: at(runs.len().saturating_sub(1)) }
+        Figure {
+            min: at(0),
+            median: at(runs.len() / 2),
+            max: at(runs.len().saturating_sub(1)),
+        }
     }
 
     fn json(self) -> Value {
@@ -40,13 +44,24 @@ pub struct Row {
 impl Row {
     /// Ours against a peer: above 1, we are better.
     fn ratio(&self, peer: Figure) -> f64 {
-        if self.more_is_better { self.ours.median / peer.median } else { peer.median / self.ours.median }
+        if self.more_is_better {
+            self.ours.median / peer.median
+        } else {
+            peer.median / self.ours.median
+        }
     }
 
     fn json(&self) -> Value {
-        let peers: BTreeMap<_, _> = self.peers.iter().map(|(name, f)| (*name, f.json())).collect();
-        let ratio: BTreeMap<_, _> =
-            self.peers.iter().map(|(name, f)| (*name, (self.ratio(*f) * 1000.0).round() / 1000.0)).collect();
+        let peers: BTreeMap<_, _> = self
+            .peers
+            .iter()
+            .map(|(name, f)| (*name, f.json()))
+            .collect();
+        let ratio: BTreeMap<_, _> = self
+            .peers
+            .iter()
+            .map(|(name, f)| (*name, (self.ratio(*f) * 1000.0).round() / 1000.0))
+            .collect();
         json!({ "work": self.work, "unit": self.unit, "ours": self.ours.json(), "peers": peers, "ratio": ratio, "bar": null, "ok": true })
     }
 }
@@ -67,9 +82,19 @@ impl Report {
     pub fn as_table(&self) -> String {
         let mut text = String::new();
         for row in &self.rows {
-            let _ = writeln!(text, "{:<22} {:>14.3} {}", row.work, row.ours.median, row.unit);
+            let _ = writeln!(
+                text,
+                "{:<22} {:>14.3} {}",
+                row.work, row.ours.median, row.unit
+            );
             for (name, peer) in &row.peers {
-                let _ = writeln!(text, "  {name:<20} {:>14.3} {}   ours is {:.2} times as good", peer.median, row.unit, row.ratio(*peer));
+                let _ = writeln!(
+                    text,
+                    "  {name:<20} {:>14.3} {}   ours is {:.2} times as good",
+                    peer.median,
+                    row.unit,
+                    row.ratio(*peer)
+                );
             }
         }
         text

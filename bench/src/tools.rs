@@ -33,9 +33,18 @@ pub fn free_port() -> anyhow::Result<u16> {
 
 /// Starts a server and waits until it listens.
 pub async fn start(command: &mut Command, port: u16) -> anyhow::Result<Running> {
-    let running = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    let running = Running(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
     for _ in 0..200 {
-        if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+        if tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_ok()
+        {
             return Ok(running);
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
@@ -50,11 +59,17 @@ pub async fn wrk(port: u16, path: &str, headers: &[(&str, &str)]) -> anyhow::Res
     for (name, value) in headers {
         command.arg("-H").arg(format!("{name}: {value}"));
     }
-    let done = command.arg(format!("http://127.0.0.1:{port}{path}")).output().await?;
+    let done = command
+        .arg(format!("http://127.0.0.1:{port}{path}"))
+        .output()
+        .await?;
     let text = String::from_utf8_lossy(&done.stdout);
     if text.contains("Non-2xx") || text.contains("Socket errors") {
         bail!("wrk met errors: {text}");
     }
-    let line = text.lines().find_map(|l| l.strip_prefix("Requests/sec:")).with_context(|| format!("wrk said: {text}"))?;
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix("Requests/sec:"))
+        .with_context(|| format!("wrk said: {text}"))?;
     Ok(line.trim().parse()?)
 }

@@ -71,7 +71,9 @@ impl Init {
             config: file.display().to_string(),
             admin: self.admin,
         };
-        place.print.answer(&made, || words(place, &made, &settings))?;
+        place
+            .print
+            .answer(&made, || words(place, &made, &settings))?;
         Ok(Exit::Done)
     }
 

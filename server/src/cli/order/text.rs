@@ -152,7 +152,10 @@ fn by(what: &str, counts: &BTreeMap<String, u64>) -> String {
         .map(|(name, n)| vec![name.clone(), number(n)])
         .collect();
     if left_out > 0 {
-        rows.push(vec![format!("… and {left_out} more (--json has all)"), String::new()]);
+        rows.push(vec![
+            format!("… and {left_out} more (--json has all)"),
+            String::new(),
+        ]);
     }
     print::table(
         &[&format!("devices with the app, by {what}"), "count"],
