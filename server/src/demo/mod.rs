@@ -66,7 +66,10 @@ impl Demo {
     async fn operators(&self) -> Result<()> {
         let system = Actor::System("demo".to_owned());
         let all = [
-            (ANA, BTreeSet::from([Role::Viewer, Role::Author])),
+            (
+                ANA,
+                BTreeSet::from([Role::Viewer, Role::Author, Role::Approver]),
+            ),
             (BEN, BTreeSet::from([Role::Viewer, Role::Approver])),
             (
                 RITA,

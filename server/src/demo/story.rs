@@ -174,7 +174,7 @@ impl Demo {
             ),
             watch.took(),
         );
-        self.jump("2020-07-10T12:17:00-07:00");
+        self.jump("2020-07-10T12:18:00-07:00");
         let watch = Watch::start();
         let told = self.wait_until_told(&order).await?;
         let pace = told as f64 / watch.0.elapsed().as_secs_f64().max(0.001);
