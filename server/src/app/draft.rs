@@ -79,17 +79,23 @@ impl App {
             step: Step::Draft,
             details: serde_json::json!({}),
         };
-        self.commit(actor, change).await?;
+        self.commit_at(actor, order.created_at, change).await?;
         Ok(order)
     }
 
     pub async fn revise(&self, actor: &Actor, id: &str, text: &str) -> Result<Order> {
         self.authorise(actor, Act::Write).await?;
-        self.step(actor, id, Step::Revise, serde_json::json!({}), |stored| {
-            let number = stored.order.revision.number + 1;
-            let fresh = self.read_order(text, stored.order.id, number, actor.name())?;
-            Ok(stored.order.clone().revise(fresh.revision)?)
-        })
+        self.step(
+            actor,
+            id,
+            Step::Revise,
+            serde_json::json!({}),
+            |stored, _| {
+                let number = stored.order.revision.number + 1;
+                let fresh = self.read_order(text, stored.order.id, number, actor.name())?;
+                Ok(stored.order.clone().revise(fresh.revision)?)
+            },
+        )
         .await
     }
 }

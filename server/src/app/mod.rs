@@ -182,9 +182,19 @@ impl App {
         actor: &Actor,
         change: Change,
     ) -> std::result::Result<(), StoreError> {
+        self.commit_at(actor, self.now(), change).await
+    }
+
+    /// The same for a change that carries its time, so that the record's entry has the same one.
+    async fn commit_at(
+        &self,
+        actor: &Actor,
+        at: Timestamp,
+        change: Change,
+    ) -> std::result::Result<(), StoreError> {
         let commit = Commit {
             actor: actor.clone(),
-            at: self.now(),
+            at,
             change,
         };
         self.store.commit(&commit).await?;
@@ -199,19 +209,20 @@ impl App {
         id: &str,
         step: Step,
         details: serde_json::Value,
-        next: impl Fn(&StoredOrder) -> Result<Order>,
+        next: impl Fn(&StoredOrder, Timestamp) -> Result<Order>,
     ) -> Result<Order> {
         const TRIES: u32 = 20;
         for _ in 0..TRIES {
             let stored = self.store.order_called(id).await?;
-            let order = next(&stored)?;
+            let at = self.now();
+            let order = next(&stored, at)?;
             let change = Change::Order {
                 order: Box::new(order.clone()),
                 was: Some(stored.changed),
                 step,
                 details: details.clone(),
             };
-            match self.commit(actor, change).await {
+            match self.commit_at(actor, at, change).await {
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
                 Ok(()) => return Ok(order),

@@ -11,7 +11,7 @@ use super::{App, AppError, Result};
 impl App {
     pub async fn publish(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Publish).await?;
-        self.step(actor, id, Step::Publish, json!({}), |stored| {
+        self.step(actor, id, Step::Publish, json!({}), |stored, at| {
             if let State::Approved(approval) = &stored.order.state {
                 // The approval binds to exactly this text and this list (invariant 7).
                 if approval_digest(&stored.order.revision.hash, &approval.audience) != approval.digest {
@@ -23,7 +23,7 @@ impl App {
                     )));
                 }
             }
-            Ok(stored.order.clone().publish(&fold(actor.name()), self.now())?)
+            Ok(stored.order.clone().publish(&fold(actor.name()), at)?)
         })
         .await
     }

@@ -18,20 +18,15 @@ impl App {
             id,
             Step::Hold,
             json!({ "reason": reason }),
-            |stored| {
-                Ok(stored
-                    .order
-                    .clone()
-                    .hold(&fold(actor.name()), self.now(), reason)?)
-            },
+            |stored, at| Ok(stored.order.clone().hold(&fold(actor.name()), at, reason)?),
         )
         .await
     }
 
     pub async fn resume(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Respond).await?;
-        self.step(actor, id, Step::Resume, json!({}), |stored| {
-            Ok(stored.order.clone().resume(self.now())?)
+        self.step(actor, id, Step::Resume, json!({}), |stored, at| {
+            Ok(stored.order.clone().resume(at)?)
         })
         .await
     }
@@ -44,7 +39,7 @@ impl App {
             id,
             Step::Extend,
             json!({ "to": to.to_string() }),
-            |stored| Ok(stored.order.clone().extend(to.clone())?),
+            |stored, _| Ok(stored.order.clone().extend(to.clone())?),
         )
         .await
     }

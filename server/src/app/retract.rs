@@ -6,6 +6,7 @@ use countermand_core::fleet::fold;
 use countermand_core::notice::Kind;
 use countermand_core::notice::plan;
 use countermand_core::order::{Order, RetractAnswer, Retraction};
+use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::{App, AppError, Result};
@@ -26,10 +27,11 @@ impl App {
             if let Some(retraction) = stored.order.retraction() {
                 return Ok(retraction.answer.clone());
             }
-            let (planned, restored) = self.before_retraction(&stored.order);
+            let at = self.now();
+            let (planned, restored) = self.before_retraction(&stored.order, at);
             let retraction = Retraction {
                 by: fold(actor.name()),
-                at: self.now(),
+                at,
                 reason: reason.trim().to_owned(),
                 answer: RetractAnswer {
                     devices_restored: restored,
@@ -42,7 +44,7 @@ impl App {
                 was: stored.changed,
                 planned,
             };
-            match self.commit(actor, change).await {
+            match self.commit_at(actor, at, change).await {
                 // Somebody was quicker: look again. Each round means that another change went through.
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -62,9 +64,8 @@ impl App {
     }
 
     /// Who was yet to get the order's notice, and how many devices only this order refuses.
-    pub(super) fn before_retraction(&self, order: &Order) -> (RoaringBitmap, u64) {
+    pub(super) fn before_retraction(&self, order: &Order, at: Timestamp) -> (RoaringBitmap, u64) {
         let view = self.live.view();
-        let at = self.now();
         // Held or not, paused or not: these notices were planned and will never be sent.
         let planned = if order.standing().is_some() && !order.has_expired(at) {
             view.to_tell(order.id, at)
@@ -76,7 +77,7 @@ impl App {
 
     /// What the retraction of an order would do now, for the page that asks for the confirmation.
     pub async fn preview_retraction(&self, order: &Order) -> Result<RetractAnswer> {
-        let (planned, restored) = self.before_retraction(order);
+        let (planned, restored) = self.before_retraction(order, self.now());
         let (notices, _) = self.store.receipt_counts(order.id).await?;
         let told = self.store.receipted(order.id, Kind::Order).await?;
         let unclaimed = (planned - told).len();

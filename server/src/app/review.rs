@@ -12,23 +12,20 @@ impl App {
     /// Nothing is submitted whose texts, correction included, would not render (invariant 9).
     pub async fn submit(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Write).await?;
-        self.step(actor, id, Step::Submit, json!({}), |stored| {
+        self.step(actor, id, Step::Submit, json!({}), |stored, at| {
             self.live.view().audience(&stored.order)?;
             let problems = self.text_problems(&stored.order);
             if !problems.is_empty() {
                 return Err(AppError::Problems(problems));
             }
-            Ok(stored
-                .order
-                .clone()
-                .submit(&fold(actor.name()), self.now())?)
+            Ok(stored.order.clone().submit(&fold(actor.name()), at)?)
         })
         .await
     }
 
     pub async fn withdraw(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Write).await?;
-        self.step(actor, id, Step::Withdraw, json!({}), |stored| {
+        self.step(actor, id, Step::Withdraw, json!({}), |stored, _| {
             Ok(stored.order.clone().withdraw()?)
         })
         .await
@@ -41,11 +38,11 @@ impl App {
             id,
             Step::SendBack,
             json!({ "remark": remark }),
-            |stored| {
+            |stored, at| {
                 Ok(stored
                     .order
                     .clone()
-                    .send_back(&fold(actor.name()), self.now(), remark)?)
+                    .send_back(&fold(actor.name()), at, remark)?)
             },
         )
         .await
@@ -57,7 +54,7 @@ impl App {
         self.authorise(actor, Act::Approve).await?;
         let by = fold(actor.name());
         let same_person = self.same_person(&by);
-        self.step(actor, id, Step::Approve, json!({}), |stored| {
+        self.step(actor, id, Step::Approve, json!({}), |stored, at| {
             let audience = self.live.view().audience(&stored.order)?;
             let now_digest = approval_digest(&stored.order.revision.hash, &audience);
             if digest.is_some_and(|seen| seen != now_digest) {
@@ -65,7 +62,7 @@ impl App {
                     "the text or the audience has changed since you looked; look at the preview again, then approve".into(),
                 ));
             }
-            let approval = Approval { by: by.clone(), at: self.now(), digest: now_digest, audience };
+            let approval = Approval { by: by.clone(), at, digest: now_digest, audience };
             Ok(stored.order.clone().approve(approval, &same_person)?)
         })
         .await

@@ -26,6 +26,12 @@ const LAST: [&str; 40] = [
     "Lang", "Lopez", "Meyer", "Moreau", "Nguyen", "Novak", "Okafor", "Olsen", "Osei", "Park",
     "Patel", "Petrov", "Quinn", "Rossi", "Ruiz", "Silva", "Singh", "Tanaka", "Weber", "Young",
 ];
+/// Those who act in the story work here too.
+const ACTORS: [(&str, &str); 3] = [
+    (super::ANA, "Ana Ruiz"),
+    (super::BEN, "Ben Okafor"),
+    (super::RITA, "Rita Osei"),
+];
 /// Department, share in thousandths, share of its phones with TikTok in hundredths.
 const DEPARTMENTS: [(&str, u64, u64); 8] = [
     ("warehouse-north", 260, 61),
@@ -138,6 +144,18 @@ impl Company {
         };
         for number in 0..PEOPLE {
             let (first, last) = (*dice.pick(&FIRST), *dice.pick(&LAST));
+            if let Some((email, name)) = ACTORS.get(number) {
+                company.people.push(PersonRow {
+                    email: (*email).to_owned(),
+                    name: (*name).to_owned(),
+                    groups: BTreeSet::from(["all-staff".to_owned(), "it".to_owned()]),
+                    locale: "en".to_owned(),
+                    time_zone: super::ZONE.to_owned(),
+                    ..PersonRow::default()
+                });
+                company.equip(&mut dice, number, email, 0, now);
+                continue;
+            }
             let departments: Vec<((&str, u64), u64)> = DEPARTMENTS
                 .iter()
                 .map(|(d, share, app)| ((*d, *app), *share))

@@ -84,9 +84,14 @@ impl Demo {
     }
 
     /// Plays until devices are refused, and leaves the retraction to whoever sits at the console.
+    /// The phones go on asking for their mail, until the end.
     pub async fn play(mut self) -> Result<()> {
         let mut company = self.set_up().await?;
-        self.publish_and_enforce(&mut company).await.map(|_| ())
+        self.publish_and_enforce(&mut company).await?;
+        self.hand_over();
+        loop {
+            self.some_ask(&company).await;
+        }
     }
 
     /// Plays from start to end.

@@ -208,6 +208,14 @@ impl Demo {
         Ok(order)
     }
 
+    pub(super) fn hand_over(&mut self) {
+        let console = self.app.config.server.public_url.clone();
+        self.say(
+            format!("Your turn: at {console} sign in as Rita, open the order, and retract it. Ctrl-C ends."),
+            None,
+        );
+    }
+
     /// The retraction, and what follows from it.
     pub(super) async fn take_back(&mut self, order: &Order, company: &Company) -> Result<()> {
         self.jump("2020-07-11T00:09:00-07:00");
@@ -325,6 +333,20 @@ impl Demo {
             .import_reports(&Actor::System("demo".to_owned()), reports, |_| {})
             .await?;
         Ok(left)
+    }
+
+    /// The phones ask, one after the other, as phones do all day.
+    pub(super) async fn some_ask(&self, company: &Company) {
+        const PACE: Duration = Duration::from_millis(20);
+        for (person, key) in company.gadgets.iter().filter_map(|g| g.at_the_door()) {
+            let question = Question {
+                person: Some(person.to_owned()),
+                keys: vec![key.clone()],
+                channel: Channel::Activesync,
+            };
+            (self.doors)(question).await;
+            tokio::time::sleep(PACE).await;
+        }
     }
 
     /// Every phone and tablet asks once; gives back how many were refused, and what one of them reads.
