@@ -2,7 +2,7 @@
 //!
 //! A door is answered from the index alone, so it goes on being answered while the database is away,
 //! until the view is older than `max_view_age`. To add a door: a [`Route`], a file that turns its
-//! question into an [`ask::Asked`] and the [`ask::Outcome`] into its answer, and a line in [`router`].
+//! question into an `ask::Asked` and the `ask::Outcome` into its answer, and a line in [`router`].
 
 mod ask;
 mod dovecot;
