@@ -191,7 +191,11 @@ impl Change {
                     .map(|r| r.reason.as_str())
                     .unwrap_or_default();
                 let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
-                say("order.retract".into(), Some(order.id), details)
+                say(
+                    format!("order.{}", Step::Retract.as_str()),
+                    Some(order.id),
+                    details,
+                )
             }
             Change::Exemption { exemption, step } => say(
                 format!("exemption.{step}"),

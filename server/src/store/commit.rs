@@ -2,7 +2,7 @@
 
 use countermand_core::change::{Change, Commit};
 
-use super::{Result, Store, access, devices, orders, people, refusals};
+use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -23,6 +23,12 @@ impl Store {
             Change::People(rows) => people::import(&mut write, rows).await?,
             Change::Reports(reports) => {
                 packages = devices::import(self, &mut write, reports, commit.at).await?
+            }
+            // A retraction does more than write a row; only its own change does it whole.
+            Change::Order { order, .. } if order.retraction().is_some() => {
+                return Err(StoreError::Unsupported(
+                    "a retraction is committed as Change::Retract".to_owned(),
+                ));
             }
             Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
             Change::Retract {

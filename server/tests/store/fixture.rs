@@ -23,6 +23,7 @@ use countermand_core::order::{
 use countermand_core::platform::Platform;
 use countermand_core::verdict::GatePolicy;
 use jiff::{SignedDuration, Timestamp};
+use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Connection as _};
 use uuid::Uuid;
 
@@ -423,6 +424,14 @@ pub fn retracted(order: Order) -> Order {
 }
 
 pub fn order_change(order: Order, was: Option<i64>, step: Step) -> Change {
+    if let (Step::Retract, Some(was)) = (step, was) {
+        let (order, planned) = (Box::new(order), RoaringBitmap::new());
+        return Change::Retract {
+            order,
+            was,
+            planned,
+        };
+    }
     let details = serde_json::json!({});
     Change::Order {
         order: Box::new(order),

@@ -182,11 +182,19 @@ fn published(id: OrderId, people: RoaringBitmap) -> Order {
 }
 
 async fn write(store: &Store, order: Order, was: Option<i64>, step: Step) {
-    let change = Change::Order {
-        order: Box::new(order),
-        was,
-        step,
-        details: serde_json::json!({}),
+    let order = Box::new(order);
+    let change = match (step, was) {
+        (Step::Retract, Some(was)) => Change::Retract {
+            order,
+            was,
+            planned: RoaringBitmap::new(),
+        },
+        _ => Change::Order {
+            order,
+            was,
+            step,
+            details: serde_json::json!({}),
+        },
     };
     let commit = Commit {
         actor: Actor::Operator("responder@corp.test".into()),
