@@ -13,6 +13,7 @@ use crate::exemption::{Attestation, Exemption};
 use crate::fleet::{IncomingReport, PersonRow};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
+use crate::notice::Kind;
 use crate::order::Order;
 
 /// A change, by whom and when.
@@ -64,6 +65,8 @@ pub struct Refusal {
     pub fingerprint: u64,
     pub at: Timestamp,
     pub person: Option<PersonId>,
+    /// Whether it is sure that this was the person: what is not earns them no notice of it.
+    pub certain: bool,
     /// Orders that refused, for corrections.
     pub orders: BTreeSet<OrderId>,
     /// Question and verdict as JSON: what was known then.
@@ -92,7 +95,10 @@ pub enum Change {
         email: String,
         hash: String,
     },
+    /// `was` are the settings that these were made from; others in the database mean that somebody
+    /// was quicker.
     Settings {
+        was: Option<Settings>,
         settings: Settings,
         action: &'static str,
         why: String,
@@ -110,13 +116,15 @@ pub enum Change {
         details: serde_json::Value,
     },
     /// The retraction of an order; the store completes its answer with what it finds in the same
-    /// transaction. `planned` are the people whose notice was due and not claimed, as far as known.
+    /// transaction. `planned` are the people whose notices were due and not claimed, as far as known.
     Retract {
         order: Box<Order>,
         was: i64,
-        planned: RoaringBitmap,
+        planned: Vec<(Kind, RoaringBitmap)>,
     },
+    /// `was`: likewise.
     Exemption {
+        was: Option<Exemption>,
         exemption: Exemption,
         step: &'static str,
     },
@@ -151,6 +159,7 @@ impl Change {
                 settings,
                 action,
                 why,
+                ..
             } => say(
                 (*action).into(),
                 None,
@@ -197,7 +206,9 @@ impl Change {
                     details,
                 )
             }
-            Change::Exemption { exemption, step } => say(
+            Change::Exemption {
+                exemption, step, ..
+            } => say(
                 format!("exemption.{step}"),
                 exemption.order,
                 json!({ "exemption": exemption }),

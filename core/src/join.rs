@@ -84,8 +84,11 @@ pub fn take_report(
         device.last_report = Some(seen_at);
         device.visibility = report.visibility;
         device.person = person.or(device.person);
-        device.platform = report.platform.unwrap_or(device.platform);
-        device.form_factor = report.form_factor.unwrap_or(device.form_factor);
+        // A source that knows no form factor only guesses the platform: what is known stands.
+        if let (Some(platform), Some(form_factor)) = (report.platform, report.form_factor) {
+            device.platform = platform;
+            device.form_factor = form_factor;
+        }
         device.ownership = report.ownership.unwrap_or(device.ownership);
         if let Some(version) = &report.os_version {
             device.os_version = plain(version);

@@ -63,4 +63,5 @@ CREATE TABLE refusal (
   last_at BIGINT NOT NULL, times BIGINT NOT NULL, known TEXT NOT NULL
 );
 CREATE INDEX refusal_reference ON refusal (reference);
-CREATE TABLE refused (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (order_id, person));
+-- `certain` is 0 where nobody vouched for the person and nothing was seen on a device of theirs.
+CREATE TABLE refused (order_id TEXT NOT NULL, person BIGINT NOT NULL, at BIGINT NOT NULL, certain BIGINT NOT NULL, PRIMARY KEY (order_id, person));

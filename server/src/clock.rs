@@ -18,7 +18,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // In whole microseconds, as the database keeps it: a time is the same before and after.
+        let now = Timestamp::now().as_microsecond();
+        Timestamp::from_microsecond(now).unwrap_or(Timestamp::MAX)
     }
 }
 

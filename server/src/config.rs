@@ -40,10 +40,17 @@ impl Default for ServerConfig {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
+    /// May hold a password.
     pub url: String,
+}
+
+impl std::fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseConfig(…)")
+    }
 }
 
 impl Default for DatabaseConfig {
@@ -161,26 +168,31 @@ impl Config {
                 });
             }
         };
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError {
-            place: place.clone(),
-            what: e.to_string(),
-        })?;
-        for (name, value) in environment {
-            if let Some(key) = name.strip_prefix("COUNTERMAND_")
-                && let Some((section, key)) = key.to_lowercase().rsplit_once("__")
-            {
-                overlay(&mut table, section, key, &value).map_err(|what| ConfigError {
-                    place: format!("the environment variable {name}"),
-                    what,
-                })?;
-            } else if name == "COUNTERMAND_MODE" {
-                table.insert("mode".to_owned(), value.into());
+        // Line and message only: the reader's own words would show the line, and a secret in it.
+        let in_file = |e: toml::de::Error| {
+            let line = e.span().map(|s| text[..s.start].matches('\n').count() + 1);
+            let line = line.map(|l| format!("line {l}: ")).unwrap_or_default();
+            ConfigError {
+                place: place.clone(),
+                what: format!("{line}{}", explain(e.message())),
             }
+        };
+        let mut config: Config = toml::from_str(&text).map_err(in_file)?;
+        let mut table: toml::Table = text.parse().map_err(in_file)?;
+        for (name, value) in environment {
+            let Some(key) = name.strip_prefix("COUNTERMAND_") else {
+                continue;
+            };
+            let key = key.to_lowercase();
+            let path: Vec<&str> = key.split("__").collect();
+            if path.len() < 2 && key != "mode" {
+                continue;
+            }
+            config = overlay(&mut table, &path, &value).map_err(|what| ConfigError {
+                place: format!("the environment variable {name}"),
+                what,
+            })?;
         }
-        let config = Config::deserialize(table).map_err(|e| ConfigError {
-            place: place.clone(),
-            what: explain(e.message()),
-        })?;
         config.check().map_err(|what| ConfigError { place, what })?;
         Ok(config)
     }
@@ -215,26 +227,49 @@ impl Config {
     }
 }
 
-/// `NOTICES__SMTP` and `PORT` set `notices.smtp.port`. A value is read as TOML where it is TOML.
-fn overlay(table: &mut toml::Table, sections: &str, key: &str, value: &str) -> Result<(), String> {
-    let mut at = table;
-    for section in sections.split("__") {
-        let next = at
-            .entry(section.to_owned())
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = next
-            .as_table_mut()
-            .ok_or_else(|| format!("«{section}» is no section"))?;
-    }
-    let read: Option<toml::Value> = format!("v = {value}")
+/// Sets `path` to `value`, read as TOML where that fits (`2525`, `true`, `["it"]`), else as a text.
+fn overlay(table: &mut toml::Table, path: &[&str], value: &str) -> Result<Config, String> {
+    let as_toml = format!("v = {value}")
         .parse::<toml::Table>()
         .ok()
         .and_then(|mut t| t.remove("v"));
-    at.insert(
-        key.to_owned(),
-        read.unwrap_or_else(|| toml::Value::String(value.to_owned())),
-    );
-    Ok(())
+    let as_text = toml::Value::String(value.to_owned());
+    let mut first = None;
+    for value in as_toml.into_iter().chain([as_text]) {
+        let mut with = table.clone();
+        put(&mut with, path, value)?;
+        match Config::deserialize(with.clone()) {
+            Ok(config) => {
+                *table = with;
+                return Ok(config);
+            }
+            Err(error) => {
+                first.get_or_insert_with(|| explain(error.message()));
+            }
+        }
+    }
+    Err(first.unwrap_or_default())
+}
+
+fn put(at: &mut toml::Table, path: &[&str], value: toml::Value) -> Result<(), String> {
+    match path {
+        [] => Ok(()),
+        [key] => {
+            at.insert((*key).to_owned(), value);
+            Ok(())
+        }
+        [section, rest @ ..] => {
+            let next = at
+                .entry((*section).to_owned())
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let next = next.as_table_mut();
+            put(
+                next.ok_or_else(|| format!("«{section}» is no section"))?,
+                rest,
+                value,
+            )
+        }
+    }
 }
 
 fn explain(message: &str) -> String {

@@ -102,6 +102,15 @@ impl Index {
         tally.finish(known.map(|p| p.id), one)
     }
 
+    /// Whether any order refuses anyone yet: held and observing ones do not.
+    pub fn refuses_anyone(&self, at: Timestamp) -> bool {
+        self.settings.doors_open.is_none()
+            && self.rules.values().any(|rule| {
+                soften(Decision::Deny, rule, false).0 == Decision::Deny
+                    && self.enforces_for_anyone(rule, at)
+            })
+    }
+
     /// A person whose device did not say which one it is.
     fn judge_without_key(
         &self,

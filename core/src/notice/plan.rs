@@ -25,49 +25,58 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
     let Some(order) = index.order(id) else {
         return Vec::new();
     };
-    if !matches!(order.state, State::Published(_)) {
-        return Vec::new();
-    }
-    let Some(published) = order.in_force(at) else {
+    let State::Published(published) = &order.state else {
         return Vec::new();
     };
-    let mut all = Vec::new();
-    if !refused.is_empty() {
-        all.push(Due {
-            kind: Kind::Blocked,
-            people: refused.clone(),
-        });
+    let mut all = waiting(index, id, refused, at);
+    if let Some(stages) = &order.revision.file.stages {
+        let since = published
+            .at
+            .max(published.resumed_at.unwrap_or(Timestamp::MIN));
+        if at < stages.pause.after(since) {
+            for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
+                due.people = std::mem::take(&mut due.people)
+                    .into_iter()
+                    .filter(|p| in_canary(index, stages, id, PersonId(*p)))
+                    .collect();
+            }
+        }
     }
+    all.retain(|due| !due.people.is_empty());
+    all
+}
+
+/// The same, and what waits for a resume or for the pause after the canary.
+pub fn waiting(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -> Vec<Due> {
+    let Some(order) = index.order(id).filter(|o| o.in_force(at).is_some()) else {
+        return Vec::new();
+    };
+    let mut all = vec![Due {
+        kind: Kind::Blocked,
+        people: refused.clone(),
+    }];
     if let Some((kind, since)) = reminder_at(order, at) {
-        let mut people = index.to_remind(id, at);
-        let told_before = |p: u32| index.told(id, PersonId(p)).is_some_and(|told| told < since);
-        people = people.into_iter().filter(|p| told_before(*p)).collect();
-        all.push(Due { kind, people });
-    }
-    let mut people = index.to_tell(id, at);
-    if let Some(stages) = &order.revision.file.stages
-        && at
-            < stages.pause.after(
-                published
-                    .at
-                    .max(published.resumed_at.unwrap_or(Timestamp::MIN)),
-            )
-    {
-        people = people
-            .into_iter()
-            .filter(|p| in_canary(index, stages, id, PersonId(*p)))
-            .collect();
+        let told_before = |p: &u32| {
+            index
+                .told(id, PersonId(*p))
+                .is_some_and(|told| told < since)
+        };
+        let people = index.to_remind(id, at).into_iter().filter(told_before);
+        all.push(Due {
+            kind,
+            people: people.collect(),
+        });
     }
     all.push(Due {
         kind: Kind::Order,
-        people,
+        people: index.to_tell(id, at),
     });
     all.retain(|due| !due.people.is_empty());
     all
 }
 
 /// The reminder whose hour it is: from its own time to that of the next, or to the deadline.
-fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
+pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
     let comply_by = order.standing()?.comply_by.at();
     if at >= comply_by {
         return None;

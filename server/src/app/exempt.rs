@@ -54,6 +54,7 @@ impl App {
         self.commit(
             actor,
             Change::Exemption {
+                was: None,
                 exemption: exemption.clone(),
                 step: "add",
             },
@@ -93,7 +94,8 @@ impl App {
 
     pub async fn exempt_approve(&self, actor: &Actor, id: &str) -> Result<Exemption> {
         self.authorise(actor, Act::Approve).await?;
-        let mut exemption = self.exemption(id)?;
+        let was = self.exemption(id)?;
+        let mut exemption = was.clone();
         let by = fold(actor.name());
         if self.same_person(&by).contains(&exemption.asked_by) {
             return Err(AppError::Policy(format!(
@@ -110,6 +112,7 @@ impl App {
         self.commit(
             actor,
             Change::Exemption {
+                was: Some(was),
                 exemption: exemption.clone(),
                 step: "approve",
             },
@@ -120,7 +123,8 @@ impl App {
 
     pub async fn exempt_end(&self, actor: &Actor, id: &str) -> Result<Exemption> {
         self.authorise(actor, Act::Exempt).await?;
-        let mut exemption = self.exemption(id)?;
+        let was = self.exemption(id)?;
+        let mut exemption = was.clone();
         if exemption.ended.is_some() {
             return Err(AppError::Input(format!(
                 "the exemption {} has ended already",
@@ -131,6 +135,7 @@ impl App {
         self.commit(
             actor,
             Change::Exemption {
+                was: Some(was),
                 exemption: exemption.clone(),
                 step: "end",
             },

@@ -121,11 +121,15 @@ impl App {
 
     /// Writes down the config's mode as the installation's: from here on the database's holds.
     pub async fn initialise(&self, actor: &Actor) -> Result<()> {
+        if self.store.settings().await?.is_some() {
+            return Ok(());
+        }
         let settings = countermand_core::index::Settings {
             mode: self.config.mode,
             doors_open: None,
         };
         let change = Change::Settings {
+            was: None,
             settings,
             action: "init",
             why: String::new(),
@@ -198,7 +202,10 @@ impl App {
             change,
         };
         self.store.commit(&commit).await?;
-        self.live.follow().await?;
+        // It is done, whatever comes now: a view that can't follow at once does so later.
+        if let Err(error) = self.live.follow().await {
+            tracing::warn!(%error, "committed, but the view does not follow yet");
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use countermand_core::fleet::fold;
 use countermand_core::index::{DoorsOpen, Mode, Settings};
 
 use super::{App, AppError, Result};
+use crate::store::StoreError;
 
 impl App {
     pub async fn set_mode(&self, actor: &Actor, mode: Mode) -> Result<Settings> {
@@ -30,7 +31,7 @@ impl App {
             reason: reason.trim().to_owned(),
         };
         self.change_settings(actor, "doors.open", reason, |settings| {
-            settings.doors_open = Some(open)
+            settings.doors_open = Some(open.clone())
         })
         .await
     }
@@ -48,20 +49,27 @@ impl App {
         actor: &Actor,
         action: &'static str,
         why: &str,
-        change: impl FnOnce(&mut Settings),
+        change: impl Fn(&mut Settings),
     ) -> Result<Settings> {
-        let mut settings = self.live.view().settings().clone();
-        change(&mut settings);
-        let why = why.trim().to_owned();
-        self.commit(
-            actor,
-            Change::Settings {
+        loop {
+            // From the database, not from the view: nobody's change may be undone by an older look.
+            let was = self.store.settings().await?;
+            let mut settings = match &was {
+                Some(settings) => settings.clone(),
+                None => self.live.view().settings().clone(),
+            };
+            change(&mut settings);
+            let change = Change::Settings {
+                was,
                 settings: settings.clone(),
                 action,
-                why,
-            },
-        )
-        .await?;
-        Ok(settings)
+                why: why.trim().to_owned(),
+            };
+            match self.commit(actor, change).await {
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+                Ok(()) => return Ok(settings),
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
 use countermand_core::id::OrderId;
+use countermand_core::notice::Kind;
 use countermand_core::notice::plan::{self, Due};
-use countermand_core::order::State;
+use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
@@ -16,9 +17,8 @@ impl Office for App {
 
     fn standing(&self, now: Timestamp) -> Vec<OrderId> {
         let view = self.live.view();
-        let sends = |o: &&countermand_core::order::Order| {
-            matches!(o.state, State::Published(_)) && o.in_force(now).is_some()
-        };
+        let sends =
+            |o: &&Order| matches!(o.state, State::Published(_)) && o.in_force(now).is_some();
         view.orders().filter(sends).map(|o| o.id).collect()
     }
 
@@ -47,6 +47,9 @@ impl Office for App {
                 .ok_or("the person is not known here")?;
             (order, person.name.clone(), person.email.clone())
         };
+        if let Some(why) = too_late(&order, brief.key.kind, self.now()) {
+            return Err(why.to_owned());
+        }
         let mail = self
             .letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
@@ -57,5 +60,19 @@ impl Office for App {
             text: mail.text,
             html: mail.html,
         })
+    }
+}
+
+/// A notice that waited for a retry may have outlived what it is about.
+fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
+    if kind == Kind::Correction {
+        return None;
+    }
+    match order.in_force(now) {
+        None => Some("the order has ended before this could be sent"),
+        Some(published) if matches!(kind, Kind::Reminder(_)) && published.comply_by.at() <= now => {
+            Some("the deadline has passed before this could be sent")
+        }
+        Some(_) => None,
     }
 }

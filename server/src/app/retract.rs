@@ -3,11 +3,9 @@
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::Change;
 use countermand_core::fleet::fold;
-use countermand_core::notice::Kind;
-use countermand_core::notice::plan;
+use countermand_core::notice::plan::{self, Due};
 use countermand_core::order::{Order, RetractAnswer, Retraction};
 use jiff::Timestamp;
-use roaring::RoaringBitmap;
 
 use super::{App, AppError, Result};
 use crate::store::StoreError;
@@ -28,7 +26,12 @@ impl App {
                 return Ok(retraction.answer.clone());
             }
             let at = self.now();
-            let (planned, restored) = self.before_retraction(&stored.order, at);
+            let planned = self.waiting(&stored.order, at).await?;
+            let restored = self
+                .live
+                .view()
+                .standing(stored.order.id, at)
+                .refused_by_this_alone;
             let retraction = Retraction {
                 by: fold(actor.name()),
                 at,
@@ -42,7 +45,7 @@ impl App {
             let change = Change::Retract {
                 order: Box::new(order),
                 was: stored.changed,
-                planned,
+                planned: planned.into_iter().map(|d| (d.kind, d.people)).collect(),
             };
             match self.commit_at(actor, at, change).await {
                 // Somebody was quicker: look again. Each round means that another change went through.
@@ -63,24 +66,38 @@ impl App {
         }
     }
 
-    /// Who was yet to get the order's notice, and how many devices only this order refuses.
-    pub(super) fn before_retraction(&self, order: &Order, at: Timestamp) -> (RoaringBitmap, u64) {
-        let view = self.live.view();
-        // Held or not, paused or not: these notices were planned and will never be sent.
-        let planned = if order.standing().is_some() && !order.has_expired(at) {
-            view.to_tell(order.id, at)
-        } else {
-            RoaringBitmap::new()
-        };
-        (planned, view.standing(order.id, at).refused_by_this_alone)
+    /// Which notices of a standing order are yet to be sent, those among them that wait for a resume
+    /// or a pause. Who has a receipt of that kind may be in the sets.
+    async fn waiting(&self, order: &Order, at: Timestamp) -> Result<Vec<Due>> {
+        let refused = self.store.refused(order.id).await?;
+        Ok(plan::waiting(&self.live.view(), order.id, &refused, at))
+    }
+
+    /// How many notices are yet to be sent, and how many of them are due now.
+    pub(super) async fn planned(&self, order: &Order) -> Result<(u64, u64)> {
+        let at = self.now();
+        let waiting = self.waiting(order, at).await?;
+        let refused = self.store.refused(order.id).await?;
+        let due = plan::due(&self.live.view(), order.id, &refused, at);
+        let mut counts = [0, 0];
+        for (count, all) in counts.iter_mut().zip([waiting, due]) {
+            for one in all {
+                *count += (one.people - self.store.receipted(order.id, one.kind).await?).len();
+            }
+        }
+        Ok(counts.into())
     }
 
     /// What the retraction of an order would do now, for the page that asks for the confirmation.
     pub async fn preview_retraction(&self, order: &Order) -> Result<RetractAnswer> {
-        let (planned, restored) = self.before_retraction(order, self.now());
+        let at = self.now();
+        let (unclaimed, _) = self.planned(order).await?;
+        let restored = self
+            .live
+            .view()
+            .standing(order.id, at)
+            .refused_by_this_alone;
         let (notices, _) = self.store.receipt_counts(order.id).await?;
-        let told = self.store.receipted(order.id, Kind::Order).await?;
-        let unclaimed = (planned - told).len();
         Ok(RetractAnswer {
             cancelled: unclaimed + notices.claimed,
             unclaimed,
@@ -91,16 +108,5 @@ impl App {
             devices_restored: restored,
             exports_outstanding: Vec::new(),
         })
-    }
-
-    /// Notices of a standing order that are due now and have no receipt yet.
-    pub(super) async fn planned(&self, order: &Order) -> Result<u64> {
-        let refused = self.store.refused(order.id).await?;
-        let due = plan::due(&self.live.view(), order.id, &refused, self.now());
-        let mut planned = 0;
-        for one in due {
-            planned += (one.people - self.store.receipted(order.id, one.kind).await?).len();
-        }
-        Ok(planned)
     }
 }

@@ -13,6 +13,8 @@ pub struct Shown {
     pub order: Order,
     pub state: &'static str,
     pub notices: Counts,
+    /// Of the planned notices, those that wait for nothing.
+    pub due: u64,
     pub corrections: Counts,
     pub standing: Standing,
 }
@@ -38,7 +40,8 @@ impl App {
     /// Without asking who asks: for what is public, and for what asked already.
     pub(crate) async fn shown(&self, order: Order) -> Result<Shown> {
         let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
-        notices.planned = self.planned(&order).await?;
+        let due;
+        (notices.planned, due) = self.planned(&order).await?;
         if let Some(retraction) = order.retraction() {
             notices.cancelled += retraction.answer.unclaimed;
             let due = self.store.to_correct(order.id).await?;
@@ -51,6 +54,7 @@ impl App {
             state: order.state_name(at),
             order,
             notices,
+            due,
             corrections,
             standing,
         })

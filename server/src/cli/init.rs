@@ -86,6 +86,7 @@ impl Init {
             }
         }
         let open = place.make(config).await?;
+        open.app.initialise(&open.actor).await?;
         if let Some(admin) = &self.admin {
             open.app
                 .put_operator(&open.actor, admin, BTreeSet::from([Role::Admin]))

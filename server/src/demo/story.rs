@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::company::{Company, Dice, PEOPLE};
 use super::{ANA, BEN, Demo, RITA, ZONE};
+use crate::app::show::Shown;
 use crate::app::{AppError, Result};
 
 /// The order that is published.
@@ -279,30 +280,28 @@ impl Demo {
 
     /// Waits until no notice of the order is planned or under way; gives back how many were accepted.
     async fn wait_until_told(&self, order: &Order) -> Result<u64> {
-        self.wait_for(order, |_, notices| {
-            notices.is_finished().then_some(notices.accepted)
+        self.wait_for(order, |shown| {
+            let under_way = shown.due + shown.notices.claimed + shown.notices.in_flight;
+            (under_way == 0).then_some(shown.notices.accepted)
         })
         .await
     }
 
     async fn wait_until_corrected(&self, order: &Order, enough: u64) -> Result<u64> {
-        self.wait_for(order, |corrections, _| {
-            (corrections.accepted >= enough).then_some(corrections.accepted)
+        self.wait_for(order, |shown| {
+            let accepted = shown.corrections.accepted;
+            (accepted >= enough).then_some(accepted)
         })
         .await
     }
 
-    async fn wait_for(
-        &self,
-        order: &Order,
-        done: impl Fn(countermand_core::notice::Counts, countermand_core::notice::Counts) -> Option<u64>,
-    ) -> Result<u64> {
+    async fn wait_for(&self, order: &Order, done: impl Fn(&Shown) -> Option<u64>) -> Result<u64> {
         let mut changes = self.app.live.subscribe();
         loop {
             changes.mark_unchanged();
             let stored = self.app.store.order_called(&order.id.to_string()).await?;
             let shown = self.app.shown(stored.order).await?;
-            if let Some(n) = done(shown.corrections, shown.notices) {
+            if let Some(n) = done(&shown) {
                 return Ok(n);
             }
             // Figures of ten thousand receipts are not free: ask a few times a second.

@@ -7,7 +7,7 @@ use countermand_core::change::Refusal;
 use countermand_core::fleet::{DeviceKey, KeyKind};
 use countermand_core::id::refusal_ref;
 use countermand_core::index::{Index, Mode};
-use countermand_core::verdict::{Channel, Decision, Fallback, Question, Verdict};
+use countermand_core::verdict::{Channel, Decision, Fallback, Question, Reason, Verdict};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub struct Answer {
     pub line: String,
     /// Whether who asks may see what was found.
     pub personal: bool,
+    /// Whether an app was seen on a device of the person's own.
+    pub seen_on_own: bool,
     fingerprint: u64,
 }
 
@@ -56,6 +58,7 @@ impl Answer {
             reference: None,
             line: "Mail is open to this device.".to_owned(),
             personal: false,
+            seen_on_own: false,
             fingerprint: 0,
         }
     }
@@ -135,6 +138,12 @@ impl Gate {
         if verdict.decision == Decision::Allow {
             return Outcome::Answer(Box::new(Answer::open(verdict)));
         }
+        let owner = |r: &Reason| view.device(r.device?).and_then(|d| d.person);
+        let seen_on_own = verdict.person.is_some()
+            && verdict
+                .because
+                .iter()
+                .any(|r| r.seen.is_some() && owner(r) == verdict.person);
         // A device key is a claim too: whoever names another's device learns nothing about it.
         let personal = asked.vouched
             && verdict
@@ -158,6 +167,7 @@ impl Gate {
             },
             reference: (!observing).then_some(reference),
             personal,
+            seen_on_own,
             verdict,
             fingerprint,
         };
@@ -181,12 +191,7 @@ impl Gate {
         let mut verdict = view.verdict(&anyone(), now);
         if verdict.fallback == Some(Fallback::UnknownPerson) {
             // As for every refusal: an order that is held or observes only warns.
-            let refuses = view.orders().any(|o| {
-                o.in_force(now).is_some_and(|p| p.comply_by.at() <= now)
-                    && !o.is_held()
-                    && !o.revision.file.observe
-            });
-            let most = if refuses {
+            let most = if view.refuses_anyone(now) {
                 Decision::Deny
             } else {
                 Decision::Warn
@@ -201,13 +206,12 @@ impl Gate {
 
     /// What may be told to whoever claims to be somebody.
     fn general_line(&self, decision: Decision, reference: &str) -> String {
-        let me = &self.public_url;
         ascii(&match decision {
             Decision::Deny => format!(
-                "Mail is closed to this device for now. Sign in at {me}/me to see why and what to do, or give the helpdesk the reference {reference}."
+                "Mail is closed to this device for now. Ask the helpdesk why, and what to do; the reference is {reference}."
             ),
             _ => format!(
-                "An order about apps on devices that read mail may concern this device. Sign in at {me}/me to see whether it does. Reference {reference}."
+                "An order about apps on devices that read mail may concern this device. Your mail has a notice if it does. Reference {reference}."
             ),
         })
     }
@@ -228,7 +232,7 @@ fn anyone() -> Question {
 }
 
 fn enforces(view: &Index, at: Timestamp) -> bool {
-    view.verdict(&anyone(), at).fallback == Some(Fallback::UnknownPerson)
+    view.refuses_anyone(at)
 }
 
 /// The verdict where none was looked for.
@@ -268,6 +272,9 @@ fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Dur
         at,
         person: verdict.person,
         orders,
+        // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
+        // a device of the person's own, earns that person a notice of it.
+        certain: asked.vouched || answer.seen_on_own,
         known: known.to_string(),
     }
 }

@@ -92,13 +92,13 @@ pub(super) async fn web_refused(State(gate): State<Arc<Gate>>, request: Request)
     response
 }
 
-/// Between the refusal and this page the facts have changed: the next try is let in.
+/// Between the refusal and this page the facts, or the age of the view, have changed.
 fn come_again() -> Response<Body> {
     let headers = [
         (header::RETRY_AFTER, "1"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    let text = "Mail is open to this device again. Try once more.\n";
+    let text = "This has changed just now. Try once more.\n";
     (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
 }
 

@@ -15,15 +15,13 @@ pub type RefusedPage = Box<dyn Fn(&RefusedInfo) -> String + Send + Sync>;
 /// The page has styles of its own, and neither script nor form.
 pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// What may be said. Where nobody vouches for the person, that is the line, the reference and where
-/// to sign in; the rest is empty (invariant 37).
+/// What may be said. Where nobody vouches for the person, that is the line and the reference; the
+/// rest is empty (invariant 37).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedInfo {
     pub reference: String,
     /// Why and what to do, in one line of ASCII.
     pub line: String,
-    /// Where the person signs in to see all of it.
-    pub own_page: String,
     pub because: Vec<RefusedFor>,
     pub fallback: Option<Fallback>,
     pub orders: Vec<RefusingOrder>,
@@ -52,7 +50,6 @@ impl RefusedInfo {
         let mut info = RefusedInfo {
             reference: answer.reference.clone().unwrap_or_default(),
             line: answer.line.clone(),
-            own_page: format!("{}/me", gate.public_url),
             because: Vec::new(),
             fallback: None,
             orders: Vec::new(),
@@ -112,9 +109,8 @@ pub fn plain(info: &RefusedInfo) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>Mail is closed to this device</title></head>\n<body>\n\
          <h1>Mail is closed to this device for now</h1>\n<p>{}</p>\n{orders}\
-         <p><a href=\"{}\">Your devices</a></p>\n<p>Reference {}</p>\n</body>\n</html>\n",
+         <p>Reference {}</p>\n</body>\n</html>\n",
         escaped(&info.line),
-        escaped(&info.own_page),
         escaped(&info.reference),
     )
 }
@@ -143,7 +139,6 @@ mod tests {
         let html = plain(&RefusedInfo {
             reference: "R-7Q2M-4F".into(),
             line: "<script>alert(1)</script>".into(),
-            own_page: "http://mail.example.test/me".into(),
             because: Vec::new(),
             fallback: None,
             orders: vec![RefusingOrder {

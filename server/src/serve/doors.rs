@@ -32,7 +32,6 @@ pub fn page(info: &RefusedInfo) -> String {
                 statement: o.statement.clone(),
             })
             .collect(),
-        own_page: info.own_page.clone(),
         handset: match info.platform {
             Some(Platform::Ios) => Some(look::Handset::Ios),
             Some(Platform::Android) => Some(look::Handset::Android),

@@ -17,8 +17,8 @@ impl Store {
             Change::Password { email, hash } => {
                 access::save_password(&mut write, email, hash).await?
             }
-            Change::Settings { settings, .. } => {
-                orders::save_settings(&mut write, settings).await?
+            Change::Settings { was, settings, .. } => {
+                orders::save_settings(&mut write, was.as_ref(), settings).await?
             }
             Change::People(rows) => people::import(&mut write, rows).await?,
             Change::Reports(reports) => {
@@ -36,8 +36,8 @@ impl Store {
                 was,
                 planned,
             } => orders::retract(&mut write, order, *was, planned).await?,
-            Change::Exemption { exemption, .. } => {
-                orders::save_exemption(&mut write, exemption).await?
+            Change::Exemption { was, exemption, .. } => {
+                orders::save_exemption(&mut write, was.as_ref(), exemption).await?
             }
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?

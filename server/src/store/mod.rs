@@ -32,7 +32,7 @@ use std::time::Duration;
 use countermand_core::evidence::Package;
 use countermand_core::id::PackageNo;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyPool, Connection as _, Executor};
 
 pub use access::{Credentials, Session};
 pub use follow::{Followed, Touched};
@@ -67,7 +67,6 @@ pub enum Backend {
 }
 
 /// An open database.
-#[derive(Debug)]
 pub struct Store {
     backend: Backend,
     readers: AnyPool,
@@ -76,6 +75,43 @@ pub struct Store {
     file: Option<PathBuf>,
     /// Packages never change, so those known need not be asked for again.
     packages: RwLock<HashMap<Package, PackageNo>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the pools: they know the URL, and it may hold a password.
+        f.debug_struct("Store")
+            .field("backend", &self.backend)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One connection, so that what is wrong is said at once and in words: a pool would try for as long as
+/// its patience lasts, and then speak of nothing but that.
+async fn try_to_reach(backend: Backend, url: &str, file: Option<&Path>) -> Result<()> {
+    let reached = async {
+        let mut connection = sqlx::AnyConnection::connect(url).await?;
+        if backend == Backend::Sqlite {
+            connection
+                .execute("PRAGMA busy_timeout = 20000; SELECT COUNT(*) FROM sqlite_schema")
+                .await?;
+        }
+        connection.close().await
+    };
+    let (place, mend) = match file {
+        Some(file) => (
+            format!("the database {}", file.display()),
+            "look at the file and its rights, or restore a backup",
+        ),
+        None => (
+            "PostgreSQL".to_owned(),
+            "look at [database] url in the config, and whether the server runs",
+        ),
+    };
+    reached.await.map_err(|e: sqlx::Error| {
+        StoreError::Unsupported(format!("{place} can't be opened: {e}; {mend}"))
+    })
 }
 
 /// The file that a SQLite URL names; a relative path is taken from `data`.
@@ -116,10 +152,12 @@ impl Store {
             }
             None => {
                 return Err(StoreError::Unsupported(format!(
-                    "«{url}» names no database; write sqlite:countermand.db or postgres://user@host/name"
+                    "«{}:…» names no database; write sqlite:countermand.db or postgres://user@host/name",
+                    url.split(':').next().unwrap_or_default()
                 )));
             }
         };
+        try_to_reach(backend, &url, file.as_deref()).await?;
         let pool = |connections: u32| {
             AnyPoolOptions::new()
                 .max_connections(connections)

@@ -3,7 +3,7 @@
 use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
-use countermand_core::notice::ReceiptState;
+use countermand_core::notice::{Kind, ReceiptState};
 use countermand_core::order::{Order, State};
 use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
@@ -82,15 +82,13 @@ pub(super) async fn retract(
     write: &mut Write,
     order: &Order,
     was: i64,
-    planned: &RoaringBitmap,
+    planned: &[(Kind, RoaringBitmap)],
 ) -> Result<()> {
     let id = order.id.to_string();
-    let told: Vec<i64> =
-        sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = 'order'")
-            .bind(&id)
-            .fetch_all(write.db())
-            .await?;
-    let told: RoaringBitmap = told.into_iter().map(|p| p as u32).collect();
+    let mut unclaimed = 0;
+    for (kind, people) in planned {
+        unclaimed += (people - receipts::receipted(write.db(), order.id, *kind).await?).len();
+    }
     let (notices, _) = receipts::counts(write.db(), order.id).await?;
     let version = write.version;
     // Two statements, since there is an index for each: the order's receipts may be very many.
@@ -108,7 +106,7 @@ pub(super) async fn retract(
     let mut order = order.clone();
     if let State::Retracted { retraction, .. } = &mut order.state {
         let answer = &mut retraction.answer;
-        answer.unclaimed = (planned - told).len();
+        answer.unclaimed = unclaimed;
         answer.cancelled = answer.unclaimed + notices.claimed;
         answer.in_flight = notices.in_flight;
         answer.accepted = notices.accepted;
@@ -128,7 +126,23 @@ pub(super) async fn retract(
     Ok(())
 }
 
-pub(super) async fn save_exemption(write: &mut Write, exemption: &Exemption) -> Result<()> {
+pub(super) async fn save_exemption(
+    write: &mut Write,
+    was: Option<&Exemption>,
+    exemption: &Exemption,
+) -> Result<()> {
+    let now: Option<String> = sqlx::query_scalar("SELECT body FROM exemption WHERE id = $1")
+        .bind(exemption.id.to_string())
+        .fetch_optional(write.db())
+        .await?;
+    if now
+        .map(|n| from_json::<Exemption>(&n))
+        .transpose()?
+        .as_ref()
+        != was
+    {
+        return Err(StoreError::Conflict);
+    }
     sqlx::query("INSERT INTO exemption (id, body) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET body = excluded.body")
         .bind(exemption.id.to_string())
         .bind(to_json(exemption)?)
@@ -191,7 +205,14 @@ pub(super) async fn load_attestations(
         .collect()
 }
 
-pub(super) async fn save_settings(write: &mut Write, settings: &Settings) -> Result<()> {
+pub(super) async fn save_settings(
+    write: &mut Write,
+    was: Option<&Settings>,
+    settings: &Settings,
+) -> Result<()> {
+    if load_settings(write.db()).await?.as_ref() != was {
+        return Err(StoreError::Conflict);
+    }
     sqlx::query("INSERT INTO setting (name, value) VALUES ('settings', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
         .bind(to_json(settings)?)
         .execute(write.db())

@@ -20,13 +20,7 @@ impl Store {
 
     /// Who has a receipt of that kind, whatever its state.
     pub async fn receipted(&self, order: OrderId, kind: Kind) -> Result<RoaringBitmap> {
-        let people: Vec<i64> =
-            sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2")
-                .bind(order.to_string())
-                .bind(kind.to_string())
-                .fetch_all(&self.readers)
-                .await?;
-        Ok(people.into_iter().map(|p| p as u32).collect())
+        receipted(&mut *self.readers.acquire().await?, order, kind).await
     }
 
     /// The same without bare claims, which a hold or a worker's end undoes: who is in this set stays
@@ -95,6 +89,20 @@ pub(super) async fn to_correct(db: &mut AnyConnection, order: OrderId) -> Result
         .bind(order.to_string())
         .fetch_all(db)
         .await?;
+    Ok(people.into_iter().map(|p| p as u32).collect())
+}
+
+pub(super) async fn receipted(
+    db: &mut AnyConnection,
+    order: OrderId,
+    kind: Kind,
+) -> Result<RoaringBitmap> {
+    let people: Vec<i64> =
+        sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2")
+            .bind(order.to_string())
+            .bind(kind.to_string())
+            .fetch_all(db)
+            .await?;
     Ok(people.into_iter().map(|p| p as u32).collect())
 }
 

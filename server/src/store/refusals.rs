@@ -38,10 +38,11 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
             continue;
         };
         for order in &refusal.orders {
-            let done = sqlx::query("INSERT INTO refused (order_id, person, at) VALUES ($1, $2, $3) ON CONFLICT (order_id, person) DO NOTHING")
+            let done = sqlx::query("INSERT INTO refused (order_id, person, at, certain) VALUES ($1, $2, $3, $4) ON CONFLICT (order_id, person) DO UPDATE SET certain = 1 WHERE excluded.certain = 1 AND refused.certain = 0")
                 .bind(order.to_string())
                 .bind(i64::from(person.0))
                 .bind(micros(refusal.at))
+                .bind(i64::from(refusal.certain))
                 .execute(write.db())
                 .await?;
             if done.rows_affected() == 1 {
@@ -69,12 +70,13 @@ pub(super) async fn count(write: &mut Write, again: &[RefusedAgain]) -> Result<(
 }
 
 impl Store {
-    /// Who was refused at a door because of the order.
+    /// Who was for certain refused at a door because of the order, and is to be told of it.
     pub async fn refused(&self, order: OrderId) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1")
-            .bind(order.to_string())
-            .fetch_all(&self.readers)
-            .await?;
+        let people: Vec<i64> =
+            sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1 AND certain = 1")
+                .bind(order.to_string())
+                .fetch_all(&self.readers)
+                .await?;
         Ok(people.into_iter().map(|p| p as u32).collect())
     }
 

@@ -23,7 +23,6 @@ use countermand_core::order::{
 use countermand_core::platform::Platform;
 use countermand_core::verdict::GatePolicy;
 use jiff::{SignedDuration, Timestamp};
-use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Connection as _};
 use uuid::Uuid;
 
@@ -424,8 +423,8 @@ pub fn retracted(order: Order) -> Order {
 }
 
 pub fn order_change(order: Order, was: Option<i64>, step: Step) -> Change {
-    if let (Step::Retract, Some(was)) = (step, was) {
-        let (order, planned) = (Box::new(order), RoaringBitmap::new());
+    if let (Some(_), Some(was)) = (order.retraction(), was) {
+        let (order, planned) = (Box::new(order), Vec::new());
         return Change::Retract {
             order,
             was,
@@ -451,6 +450,7 @@ pub fn refusal(
         fingerprint,
         at,
         person: person.map(PersonId),
+        certain: true,
         orders: orders.iter().copied().collect(),
         known: r#"{"decision":"deny"}"#.to_owned(),
     }

@@ -260,7 +260,7 @@ impl History {
     }
 
     async fn exempt(&mut self, store: &Store) {
-        let exemption = if self.exemptions.is_empty() || self.dice.one_in(2) {
+        let (was, exemption) = if self.exemptions.is_empty() || self.dice.one_in(2) {
             let id = ExemptionId(Uuid::from_u128(self.id()));
             let who = match self.dice.below(3) {
                 0 => Exempted::Person(PersonId(self.dice.below(5) as u32)),
@@ -283,20 +283,22 @@ impl History {
                 approved: None,
                 ended: None,
             });
-            self.exemptions.last().cloned()
+            (None, self.exemptions.last().cloned())
         } else {
             let which = self.dice.below(self.exemptions.len());
             let one = &mut self.exemptions[which];
+            let was = one.clone();
             match one.approved {
                 None => one.approved = Some(("ben@corp.test".to_owned(), self.now)),
                 Some(_) => one.ended = Some(("ben@corp.test".to_owned(), self.now)),
             }
-            Some(one.clone())
+            (Some(was), Some(one.clone()))
         };
         let exemption = exemption.unwrap();
         self.put(
             store,
             Change::Exemption {
+                was,
                 exemption,
                 step: "put",
             },
@@ -331,6 +333,7 @@ impl History {
         self.put(
             store,
             Change::Settings {
+                was: store.settings().await.unwrap(),
                 settings,
                 action: "mode",
                 why: String::new(),

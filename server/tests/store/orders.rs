@@ -142,7 +142,9 @@ async fn settings_are_absent_until_set(db: &Db) {
         },
     ] {
         let version = db.version().await.unwrap();
+        let was = db.settings().await.unwrap();
         db.put(Change::Settings {
+            was: was.clone(),
             settings: settings.clone(),
             action: "doors",
             why: "x".to_owned(),
@@ -150,7 +152,17 @@ async fn settings_are_absent_until_set(db: &Db) {
         .await;
         assert_eq!(db.settings().await.unwrap().as_ref(), Some(&settings));
         let followed = db.follow(version).await.unwrap().unwrap();
-        assert_eq!(followed.facts, [Fact::Settings(settings)]);
+        assert_eq!(followed.facts, [Fact::Settings(settings.clone())]);
+        // Whoever started from older ones is too late.
+        let late = Change::Settings {
+            was,
+            settings: Settings::default(),
+            action: "mode",
+            why: String::new(),
+        };
+        let error = db.commit(&by_somebody(late, t(0))).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict), "{error:?}");
+        assert_eq!(db.settings().await.unwrap(), Some(settings));
     }
 }
 
@@ -168,16 +180,21 @@ async fn exemptions_and_attestations_are_replaced_by_newer_ones(db: &Db) {
         ended: None,
     };
     db.put(Change::Exemption {
+        was: None,
         exemption: exemption.clone(),
         step: "add",
     })
     .await;
+    let was = Some(exemption.clone());
     exemption.approved = Some(("ben@corp.test".to_owned(), t(1)));
-    db.put(Change::Exemption {
+    let approve = Change::Exemption {
+        was,
         exemption: exemption.clone(),
         step: "approve",
-    })
-    .await;
+    };
+    db.put(approve.clone()).await;
+    let error = db.commit(&by_somebody(approve, t(0))).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict), "{error:?}");
     let of = |at| Attestation {
         order: id,
         person: PersonId(0),

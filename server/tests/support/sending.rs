@@ -187,7 +187,7 @@ async fn write(store: &Store, order: Order, was: Option<i64>, step: Step) {
         (Step::Retract, Some(was)) => Change::Retract {
             order,
             was,
-            planned: RoaringBitmap::new(),
+            planned: Vec::new(),
         },
         _ => Change::Order {
             order,

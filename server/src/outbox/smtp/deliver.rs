@@ -252,6 +252,14 @@ impl<'a> Run<'a> {
                 ("DATA", 3) => awaits_body = true,
                 ("RCPT", 2) => has_recipient = true,
                 ("RSET" | "MAIL", 2) => {}
+                // Our own sender is refused: that is between the relay and us, and no word about
+                // the person. It is put right there, and then tried again.
+                ("MAIL", 5) => {
+                    refused.get_or_insert_with(|| Outcome::Deferred {
+                        code: Some(reply.code),
+                        detail: reply.to_string(),
+                    });
+                }
                 ("MAIL" | "RCPT" | "DATA", 4 | 5) => {
                     // The first refusal is the cause, those after it follow from it.
                     refused.get_or_insert_with(|| refusal(&reply));

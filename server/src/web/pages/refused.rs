@@ -17,8 +17,6 @@ pub struct Refused {
     pub because: Vec<RefusedFor>,
     pub fallback: Option<Fallback>,
     pub orders: Vec<RefusingOrder>,
-    /// The absolute address of the person's own page (`/me`).
-    pub own_page: String,
     /// None: not known, so the ways of all are shown.
     pub handset: Option<Handset>,
     /// `You may go on using TikTok in your laptop's browser.`

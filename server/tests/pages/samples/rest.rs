@@ -253,7 +253,6 @@ pub(super) fn refused() -> Refused {
             title: TITLE.into(),
             statement: "https://mail.corp.example/o/7Q2M".into(),
         }],
-        own_page: "https://mail.corp.example/me".into(),
         handset: Some(Handset::Ios),
         still_allowed: Some("You may go on using TikTok in your laptop's browser.".into()),
         reference: "R-7Q2M-4F".into(),
