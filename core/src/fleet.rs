@@ -53,6 +53,8 @@ pub struct PersonRow {
     pub groups: BTreeSet<String>,
     pub locale: String,
     pub time_zone: String,
+    /// Columns that the list does not have: what is known of the person there stands.
+    pub absent: BTreeSet<String>,
 }
 
 macro_rules! words {

@@ -145,13 +145,16 @@ pub fn take_row(known: Option<&Person>, id: PersonId, row: &PersonRow) -> Person
         aliases.extend(known.addresses().map(str::to_owned));
     }
     aliases.remove(&row.email);
+    let known = |column: &str| known.filter(|_| row.absent.contains(column));
     Person {
         id,
         email: row.email.clone(),
         aliases,
-        name: row.name.clone(),
-        groups: row.groups.clone(),
-        locale: row.locale.clone(),
-        time_zone: row.time_zone.clone(),
+        name: known("name").map_or(&row.name, |k| &k.name).clone(),
+        groups: known("groups").map_or(&row.groups, |k| &k.groups).clone(),
+        locale: known("locale").map_or(&row.locale, |k| &k.locale).clone(),
+        time_zone: known("time_zone")
+            .map_or(&row.time_zone, |k| &k.time_zone)
+            .clone(),
     }
 }

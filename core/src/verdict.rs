@@ -246,15 +246,20 @@ impl Verdict {
         };
         let text = match (&reason.seen, reason.fallback) {
             (Some(seen), _) => {
-                let since = match (refused, reason.enforce_from) {
-                    (false, Some(from)) if reason.softened.is_none() => {
-                        format!(" by {}", from.strftime("%-d %b %Y %H:%M UTC"))
+                let app = &seen.app_name;
+                let what = match (refused, reason.enforce_from) {
+                    (true, _) => format!("Remove {app}, then mail works again at the next try."),
+                    (false, _) if reason.softened.is_some() => {
+                        "Mail stays open for now.".to_owned()
                     }
-                    _ => String::new(),
+                    (false, Some(from)) => format!(
+                        "Mail works; from {} on it does not, until {app} is removed.",
+                        from.strftime("%-d %b %Y %H:%M UTC")
+                    ),
+                    (false, None) => format!("Mail works; please remove {app} all the same."),
                 };
                 format!(
-                    "{} is on this {device}, and devices that read company mail may not have it. Remove {}{since}, then mail works again at the next try.",
-                    seen.app_name, seen.app_name
+                    "{app} is on this {device}, and devices that read company mail may not have it. {what}"
                 )
             }
             (None, Some(f)) if reason.attest => {

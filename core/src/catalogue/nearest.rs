@@ -13,7 +13,8 @@ pub fn nearest_of<'a>(
         .filter_map(|candidate| {
             let folded: Vec<char> = candidate.to_lowercase().chars().collect();
             let edits = distance(&given, &folded);
-            let allowed = (folded.len().max(given.len()) / 3).max(1);
+            // Two letters that changed places are two edits, and the commonest slip.
+            let allowed = ((folded.len().max(given.len()) + 1) / 3).max(1);
             (edits <= allowed && edits < folded.len()).then_some((edits, candidate))
         })
         .min_by_key(|(edits, _)| *edits)

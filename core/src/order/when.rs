@@ -99,9 +99,18 @@ impl Serialize for When {
 
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        // A TOML date without quotes is a time as well.
+        let text = match toml::Value::deserialize(d)? {
+            toml::Value::String(text) => text,
+            toml::Value::Datetime(time) => time.to_string(),
+            other => {
+                return Err(serde::de::Error::custom(format!(
+                    "{}",
+                    WhenError(other.to_string())
+                )));
+            }
+        };
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -57,12 +57,53 @@ impl Explain {
 }
 
 fn words(refusal: &Refusal) -> String {
-    let known = serde_json::to_string_pretty(&refusal.known).unwrap_or_default();
-    format!(
-        "{} was refused {}, first at {}, last at {}.\nKnown then:\n{known}",
+    let known = &refusal.known;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = vec![format!(
+        "{} was refused {}, first at {}, last at {}.",
         refusal.person.as_deref().unwrap_or("An unknown login"),
         print::counted(refusal.times, "time", "times"),
         print::time(refusal.first_at, None),
         print::time(refusal.last_at, None),
-    )
+    )];
+    let question = &known["question"];
+    let keys: Vec<String> = question["keys"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(text)
+        .collect();
+    let named = if keys.is_empty() {
+        "without a device key".to_owned()
+    } else {
+        format!("as {}", keys.join(", "))
+    };
+    lines.push(format!(
+        "It asked by {} {named}.",
+        text(&question["channel"])
+    ));
+    for reason in known["verdict"]["because"].as_array().into_iter().flatten() {
+        let seen = &reason["seen"];
+        let why = if seen.is_object() {
+            format!(
+                "{} ({} {}) was seen on it at {} by {}",
+                text(&seen["app_name"]),
+                text(&seen["package_id"]),
+                text(&seen["version"]),
+                text(&seen["seen_at"]),
+                text(&seen["source"]),
+            )
+        } else {
+            format!(
+                "the policy «{}» spoke, for want of facts",
+                text(&reason["fallback"])
+            )
+        };
+        lines.push(format!(
+            "{} because of «{}»: {why}.",
+            text(&reason["decision"]),
+            text(&reason["title"])
+        ));
+    }
+    lines.join("\n")
 }

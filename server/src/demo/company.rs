@@ -177,6 +177,7 @@ impl Company {
                 groups,
                 locale: "en".to_owned(),
                 time_zone: dice.by_share(&ZONES).to_owned(),
+                ..PersonRow::default()
             });
             company.equip(&mut dice, number, &email, with_app, now);
         }

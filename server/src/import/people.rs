@@ -46,6 +46,11 @@ fn person(row: &Row<'_>) -> Result<PersonRow, String> {
         groups: row.list("groups").map(str::to_owned).collect(),
         locale: locale(row.get("locale")).map_err(in_column("locale"))?,
         time_zone: time_zone(row.get("time_zone")).map_err(in_column("time_zone"))?,
+        absent: ["name", "groups", "locale", "time_zone"]
+            .into_iter()
+            .filter(|column| !row.has(column))
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
@@ -106,6 +111,7 @@ mod tests {
                 groups: set(&["all-staff", "IT"]),
                 locale: "pt-BR".into(),
                 time_zone: "America/Los_Angeles".into(),
+                absent: set(&[]),
             }]
         );
         assert!(got.rejects.is_empty() && got.notes.is_empty());

@@ -56,6 +56,11 @@ impl Row<'_> {
             .trim()
     }
 
+    /// Whether the file has such a column.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.places.contains_key(column)
+    }
+
     /// The members of a list; empty ones (a trailing `;`) don't count.
     pub(super) fn list(&self, column: &str) -> impl Iterator<Item = &str> {
         self.get(column)

@@ -329,6 +329,7 @@ pub fn person(email: &str, aliases: &[&str], groups: &[&str]) -> PersonRow {
         groups: set(groups),
         locale: "en".to_owned(),
         time_zone: "America/Los_Angeles".to_owned(),
+        ..PersonRow::default()
     }
 }
 

@@ -197,6 +197,7 @@ async fn fill(app: &App) {
         groups: BTreeSet::from(["all-staff".to_owned()]),
         locale: "en".to_owned(),
         time_zone: "America/Los_Angeles".to_owned(),
+        ..PersonRow::default()
     };
     let people = vec![
         row(ANA, "Ana Ruiz"),
