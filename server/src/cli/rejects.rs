@@ -35,11 +35,18 @@ pub(super) fn keep<T>(file: &Path, format: &str, imported: &Imported<T>) -> Resu
             text += line;
             text.push('\n');
         }
-        std::fs::write(&path, text).map_err(|e| {
-            Failure::failed(format!(
-                "{} rows are wrong, and {} can't be written: {e}; nothing was imported",
-                imported.rejects.len(),
+        // People's data: a new file of ours, not an old one that others may read.
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::failed(format!(
+                "{} can't be replaced: {e}",
                 path.display()
+            ))),
+            _ => files::write_new(&path, &text),
+        }
+        .map_err(|e| {
+            Failure::failed(format!(
+                "{} rows are wrong, and {e}; nothing was imported",
+                imported.rejects.len()
             ))
         })?;
         rejects = Some(path.display().to_string());

@@ -17,6 +17,9 @@ use super::session::{ENTRY, Fields, Posted, SESSION, cookie, is_local, set_cooki
 use crate::app::AppError;
 use crate::app::operators::{MIN_PASSWORD, SignedIn as Begun};
 
+/// No mail address is longer (RFC 5321); a longer text is not even remembered as a bad try.
+const LONGEST_ADDRESS: usize = 254;
+
 /// Where a request came from, where the server was told.
 type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
 
@@ -96,12 +99,17 @@ pub(super) async fn sign_in(
     check_entry(&headers, &fields)?;
     let email = fold(fields.text("email"));
     let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer.ip());
+    if email.len() > LONGEST_ADDRESS {
+        return Err(Fault::input(format!(
+            "a mail address has at most {LONGEST_ADDRESS} letters"
+        )));
+    }
     let limiter = &web.memory.limiter;
-    if !limiter.admit(peer, &email, web.app.now()) {
+    if limiter.wait(peer, &email, web.app.now()).await.is_err() {
         return Err(Fault::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "Signing in was tried too often from here with this address.",
-            "Wait a quarter of an hour, or ask an admin for a new link.",
+            "Very many try to sign in at this moment.",
+            "Try again in a few seconds; the right password still gets in.",
         ));
     }
     let begun = {

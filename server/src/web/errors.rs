@@ -95,7 +95,7 @@ impl Fault {
                 "Open the page that the form stands on, and send it from there.",
             ),
             StatusCode::PAYLOAD_TOO_LARGE => (
-                "That was more than one megabyte.",
+                "That was more than this form takes.",
                 "Send less; nothing has changed.",
             ),
             StatusCode::SERVICE_UNAVAILABLE => ("This took too long.", TRY_AGAIN),

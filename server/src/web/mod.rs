@@ -36,6 +36,9 @@ use routes::{Kind, TABLE};
 /// No form of the console comes near this.
 const LARGEST_BODY: usize = 1024 * 1024;
 
+/// Nor does a form before a session, which any stranger may send, come near this.
+const LARGEST_ENTRY: usize = 16 * 1024;
+
 /// Longer than the store waits for a connection, so that its own words reach the page.
 const PATIENCE: Duration = Duration::from_secs(35);
 
@@ -105,10 +108,14 @@ pub fn router(web: Arc<Web>) -> Router {
     let mut pages = Router::new();
     let mut streams = Router::new();
     for route in TABLE {
-        if route.kind == Kind::Stream {
-            streams = streams.route(route.path, (route.serve)());
-        } else {
-            pages = pages.route(route.path, (route.serve)());
+        let serve = (route.serve)();
+        match route.kind {
+            Kind::Stream => streams = streams.route(route.path, serve),
+            Kind::Entry => {
+                let serve = serve.layer(DefaultBodyLimit::max(LARGEST_ENTRY));
+                pages = pages.route(route.path, serve);
+            }
+            _ => pages = pages.route(route.path, serve),
         }
     }
     pages

@@ -181,6 +181,12 @@ fn an_import_keeps_the_good_rows_and_a_rejected_file_changes_nothing() {
     );
     assert_eq!(told["files"][0]["rejects"], "mixed.csv.rejects");
     let rejects = std::fs::read_to_string(shop.file("mixed.csv.rejects")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let kept = std::fs::metadata(shop.file("mixed.csv.rejects")).unwrap();
+        assert_eq!(kept.permissions().mode() & 0o777, 0o600, "people's rows");
+    }
     assert_eq!(rejects, format!("{header}\n{bad}\n"));
     let devices = |shop: &Shop| shop.gets(ANN, "order preview order.toml")["devices"].clone();
     assert_eq!(devices(&shop), 2);
