@@ -22,3 +22,4 @@ pub mod preview;
 pub mod scope;
 pub mod verdict;
 pub mod version;
+pub mod words;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use countermand::app::App;
-use countermand::cli::{self, Exit, Failure, Job, Place, World, number};
+use countermand::cli::{self, Exit, Failure, Job, Place, World};
 use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, SystemClock};
 use countermand::config::{DatabaseConfig, NoticesConfig};
 use countermand::demo;
@@ -12,6 +12,7 @@ use countermand::outbox::worker::Progress;
 use countermand::serve::{self, Options};
 use countermand_core::actor::Act;
 use countermand_core::order::when::When;
+use countermand_core::words::thousands;
 
 /// The moment that the program takes for now: for exercises and tests. Its clock then stands still.
 const NOW: &str = "COUNTERMAND_NOW";
@@ -60,10 +61,10 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
             print.answer(&progress, || {
                 format!(
                     "{} accepted, {} rejected, {} unknown; {} attempts were put off and repeated.",
-                    number(progress.accepted),
-                    number(progress.rejected),
-                    number(progress.unknown),
-                    number(progress.deferred)
+                    thousands(progress.accepted),
+                    thousands(progress.rejected),
+                    thousands(progress.unknown),
+                    thousands(progress.deferred)
                 )
             })?;
             Ok(Exit::Done)

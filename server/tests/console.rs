@@ -337,7 +337,9 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
             .body
             .contains("0 devices are refused mail now")
     );
-    let statement = rita.get(&format!("{}.json", house.statement(&id).await)).await;
+    let statement = rita
+        .get(&format!("{}.json", house.statement(&id).await))
+        .await;
     let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
     assert_eq!(statement["told"], 1);
 }

@@ -387,11 +387,6 @@ fn version(as_of: Date, files: &[(&str, &str)]) -> String {
             hasher.update(field.as_bytes());
         }
     }
-    let hash: String = hasher
-        .finalize()
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = crate::hex::encode(&hasher.finalize()[..4]);
     format!("{as_of}-{hash}")
 }

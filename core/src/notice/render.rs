@@ -51,12 +51,9 @@ const FUEL: u64 = 50_000;
 /// The zone in which a person reads times: their own, else the order's, else UTC.
 pub fn zone_of<'a>(person: &'a Person, order: &'a Order) -> &'a str {
     let known = |zone: &&str| !zone.is_empty() && TimeZone::get(zone).is_ok();
-    let deadline = order
-        .published()
-        .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by);
     Some(person.time_zone.as_str())
         .filter(known)
-        .or(deadline.zone())
+        .or(order.comply_by().zone())
         .unwrap_or("UTC")
 }
 
@@ -199,9 +196,6 @@ fn default_text(kind: Kind) -> (&'static str, &'static str) {
 fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Result<String, String> {
     let order = context.order;
     let file = &order.revision.file;
-    let comply_by = order
-        .published()
-        .map_or(file.deadline.comply_by.at(), |p| p.comply_by.at());
     let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
     let name = if context.person.name.is_empty() {
         &context.person.email
@@ -213,7 +207,7 @@ fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Resu
         order => context! {
             title => words.of(&file.title),
             reason => words.of(&file.reason),
-            comply_by => for_people(comply_by, zone),
+            comply_by => for_people(order.comply_by().at(), zone),
             published_at => for_people(published_at, zone),
             link => context.link.clone(),
         },

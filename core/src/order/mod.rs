@@ -23,6 +23,7 @@ use crate::fleet::fold;
 use crate::id::OrderId;
 use file::Weak;
 use state::State as S;
+use when::When;
 
 /// A rule with a life.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -153,6 +154,12 @@ impl Order {
             }
             _ => None,
         }
+    }
+
+    /// The deadline in force: the file's, or that of the last extension.
+    pub fn comply_by(&self) -> &When {
+        self.published()
+            .map_or(&self.revision.file.deadline.comply_by, |p| &p.comply_by)
     }
 
     pub fn is_held(&self) -> bool {

@@ -35,7 +35,7 @@ impl Office for App {
             .collect()
     }
 
-    fn write(&self, brief: &Brief<'_>) -> Result<Letter, String> {
+    fn write(&self, brief: &Brief) -> Result<Letter, String> {
         let (order, to_name, to_address) = {
             let view = self.live.view();
             let order = view

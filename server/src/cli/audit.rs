@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use countermand_core::actor::{Act, Actor};
 use countermand_core::audit::Entry;
+use countermand_core::words::{counted, thousands};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -68,7 +69,7 @@ async fn log(place: &Place, open: &Open, wanted: Log) -> Result<Exit> {
     place.print.answer(&lines, || {
         let rows = entries.iter().map(|e| {
             vec![
-                print::number(e.number),
+                thousands(e.number),
                 print::time(e.at, None),
                 e.actor.to_string(),
                 e.action.clone(),
@@ -102,12 +103,12 @@ async fn verify(place: &Place, open: &Open) -> Result<Exit> {
     place.print.answer(&found, || match found.first_bad {
         None => format!(
             "The record is whole: {}, the last with the hash\n{}",
-            print::counted(found.entries, "entry", "entries"),
+            counted(found.entries, "entry", "entries"),
             found.head
         ),
         Some(bad) => format!(
             "The record has a fault at entry {}: it was changed, removed, moved or cut off after it was written.\nCompare it with a backup.",
-            print::number(bad)
+            thousands(bad)
         ),
     })?;
     Ok(if found.ok { Exit::Done } else { Exit::Failed })

@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 use countermand_core::catalogue::{App, Catalogue as Entries, Pack, Vendor, nearest_of};
+use countermand_core::words::thousands;
 use serde::Serialize;
 
 use super::{Exit, Failure, Place, Result, print};
@@ -115,7 +116,7 @@ fn list(found: &[&App]) -> String {
             app.slug.clone(),
             app.name.clone(),
             app.vendor.clone(),
-            print::number(app.package_ids.len() as u64),
+            thousands(app.package_ids.len() as u64),
         ]
     });
     print::table(&["app", "name", "vendor", "package ids"], &[3], rows)

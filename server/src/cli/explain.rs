@@ -1,6 +1,7 @@
 //! `explain`: what was known when somebody was refused.
 
 use clap::Args;
+use countermand_core::words::counted;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -62,7 +63,7 @@ fn words(refusal: &Refusal) -> String {
     let mut lines = vec![format!(
         "{} was refused {}, first at {}, last at {}.",
         refusal.person.as_deref().unwrap_or("An unknown login"),
-        print::counted(refusal.times, "time", "times"),
+        counted(refusal.times, "time", "times"),
         print::time(refusal.first_at, None),
         print::time(refusal.last_at, None),
     )];

@@ -34,7 +34,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand, ValueHint};
 
 pub use failure::{Exit, Failure};
 pub use place::{Open, Place, World};
-pub use print::{Printer, number};
+pub use print::Printer;
 
 type Result<T> = std::result::Result<T, Failure>;
 

@@ -78,24 +78,6 @@ impl Printer {
     }
 }
 
-/// `25000` as `25,000`.
-pub fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 device`, `2,000 devices`.
-pub fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(n), if n == 1 { one } else { many })
-}
-
 /// A moment in the zone that its reader thinks in; UTC where none is known.
 pub fn time(at: Timestamp, zone: Option<&str>) -> String {
     for_people(at, zone.unwrap_or("UTC"))
@@ -152,26 +134,14 @@ pub fn bar(what: &str) -> impl FnMut(Progress) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use countermand_core::words::thousands;
 
-    #[test]
-    fn numbers_read_in_threes() {
-        for (n, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (25_000, "25,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(number(n), text);
-        }
-        assert_eq!(counted(1, "device", "devices"), "1 device");
-    }
+    use super::*;
 
     #[test]
     fn tables_line_up_and_hold_hostile_text() {
         let rows = [("a", 5), ("long\u{1b}[31m", 25_000)]
-            .map(|(name, n)| vec![name.to_owned(), number(n)]);
+            .map(|(name, n)| vec![name.to_owned(), thousands(n)]);
         assert_eq!(
             table(&["app", "devices"], &[1], rows),
             "app        devices\na                5\nlong [31m   25,000"

@@ -1,6 +1,7 @@
 //! What is done with the rows of an import that can't be taken: the good ones are kept, the others
 //! are written beside the file, ready to be mended and imported again.
 
+use countermand_core::words::{counted, thousands};
 use std::path::Path;
 
 use serde::Serialize;
@@ -83,12 +84,12 @@ pub(super) fn tell(
     }
     place.print.answer(document, || {
         let line = |report: &FileReport| {
-            let good = print::counted(report.imported as u64, one, many);
+            let good = counted(report.imported as u64, one, many);
             let bad = match &report.rejects {
                 None => String::new(),
                 Some(rejects) => format!(
                     "; {} rejected and kept in {rejects}: mend them there and import that file",
-                    print::number(report.rejected as u64)
+                    thousands(report.rejected as u64)
                 ),
             };
             format!("{}: {good} imported{bad}.", report.file)

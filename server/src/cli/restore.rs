@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use countermand_core::actor::Act;
+use countermand_core::words::counted;
 
-use super::{Exit, Failure, Place, Result, print};
+use super::{Exit, Failure, Place, Result};
 use crate::store::{self, sqlite_file};
 
 /// Put a backup in the place of the database, while no server runs
@@ -55,7 +56,7 @@ impl Restore {
             "ok": found.ok,
         });
         place.print.answer(&document, || {
-            let record = print::counted(found.entries, "entry", "entries");
+            let record = counted(found.entries, "entry", "entries");
             format!(
                 "Restored {} from {}. Its record has {record} and {}.",
                 database.display(),

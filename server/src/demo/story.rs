@@ -6,6 +6,7 @@ use countermand_core::actor::Actor;
 use countermand_core::order::Order;
 use countermand_core::order::when::in_zone;
 use countermand_core::verdict::{Channel, Question};
+use countermand_core::words::thousands;
 use jiff::Timestamp;
 
 use super::company::{Company, Dice, PEOPLE};
@@ -49,19 +50,6 @@ fn words(took: Duration) -> String {
         s if s >= 0.001 => format!("{:.0} ms", s * 1e3),
         s => format!("{:.0} µs", s * 1e6),
     }
-}
-
-/// `12310` as `12,310`.
-fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn operator(email: &str) -> Actor {
@@ -110,8 +98,8 @@ impl Demo {
         self.say(
             format!(
                 "A company of {} people and {} devices is made up.",
-                count(PEOPLE as u64),
-                count(devices)
+                thousands(PEOPLE as u64),
+                thousands(devices)
             ),
             watch.took(),
         );
@@ -136,8 +124,8 @@ impl Demo {
         self.say(
             format!(
                 "The preview: {} devices of {} people have TikTok.",
-                count(preview.devices),
-                count(preview.people)
+                thousands(preview.devices),
+                thousands(preview.people)
             ),
             watch.took(),
         );
@@ -145,8 +133,8 @@ impl Demo {
         self.say(
             format!(
                 "On {} devices nobody can see; {} people are to be told.",
-                count(unseen),
-                count(preview.to_tell)
+                thousands(unseen),
+                thousands(preview.to_tell)
             ),
             None,
         );
@@ -171,7 +159,7 @@ impl Demo {
         self.say(
             format!(
                 "The first one in a hundred is told: {} people.",
-                count(told)
+                thousands(told)
             ),
             watch.took(),
         );
@@ -182,8 +170,8 @@ impl Demo {
         self.say(
             format!(
                 "TOLD: {} people have the notice ({} a second).",
-                count(told),
-                count(pace as u64)
+                thousands(told),
+                thousands(pace as u64)
             ),
             watch.took(),
         );
@@ -191,7 +179,7 @@ impl Demo {
         for (at, still) in STILL {
             self.jump(at);
             let left = self.some_remove_it(company, still).await?;
-            self.say(format!("{} devices still have it.", count(left)), None);
+            self.say(format!("{} devices still have it.", thousands(left)), None);
             self.wait_until_told(&order).await?;
         }
         self.jump("2020-07-11T00:00:00-07:00");
@@ -200,7 +188,7 @@ impl Demo {
         self.say(
             format!(
                 "REFUSED: the deadline has passed; {} phones and tablets are refused mail.",
-                count(refused)
+                thousands(refused)
             ),
             watch.took(),
         );
@@ -233,9 +221,9 @@ impl Demo {
         self.say(
             format!(
                 "  {} devices are open again, {} notices cancelled, {} people get the correction.",
-                count(answer.devices_restored),
-                count(answer.cancelled),
-                count(answer.corrections_planned)
+                thousands(answer.devices_restored),
+                thousands(answer.cancelled),
+                thousands(answer.corrections_planned)
             ),
             None,
         );
@@ -256,7 +244,7 @@ impl Demo {
         self.say(
             format!(
                 "CORRECTED: {} people have the correction; from the retraction it took",
-                count(corrected)
+                thousands(corrected)
             ),
             watch.took(),
         );
@@ -267,7 +255,10 @@ impl Demo {
             "DOES NOT HOLD"
         };
         self.say(
-            format!("The record of {} entries {proof}.", count(verified.entries)),
+            format!(
+                "The record of {} entries {proof}.",
+                thousands(verified.entries)
+            ),
             None,
         );
         if refused > 0 || corrected != answer.corrections_planned || !verified.ok {

@@ -70,13 +70,7 @@ impl Desk {
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
         }
-        let now = self.clock.now();
-        let brief = Brief {
-            key,
-            earlier: &earlier,
-            was_refused,
-            now,
-        };
+        let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
         let mail = NoticeMail {
@@ -89,7 +83,7 @@ impl Desk {
             message_id: self.message_id(&key),
             references: answers.clone().into_iter().collect(),
             in_reply_to: answers,
-            date: now,
+            date: self.clock.now(),
             headers: vec![
                 ("X-Countermand-Order", key.order.to_string()),
                 ("X-Countermand-Kind", key.kind.to_string()),

@@ -7,11 +7,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use countermand_core::hex;
 use jiff::Timestamp;
 use mail_parser::{Address, HeaderValue, Message, MessageParser};
 use sha2::{Digest as _, Sha256};
 
-use super::message::hex;
 use super::transport::{Outcome, Outgoing};
 
 /// Length of a mail's id here: 128 bits of a hash in hexadecimal.
@@ -108,7 +108,7 @@ fn store(dir: &Path, durable: bool, message: &Outgoing) -> Outcome {
 /// A function of the Message-ID; of the whole message where it has none.
 fn id_of(bytes: &[u8]) -> String {
     let key = message_id(bytes).unwrap_or(bytes);
-    hex(&Sha256::digest(key)[..ID_LENGTH / 2])
+    hex::encode(&Sha256::digest(key)[..ID_LENGTH / 2])
 }
 
 fn message_id(bytes: &[u8]) -> Option<&[u8]> {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use countermand_core::hex;
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -143,13 +144,8 @@ impl NoticeMail {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        format!("=_{}", hex(&hash.finalize()[..16]))
+        format!("=_{}", hex::encode(&hash.finalize()[..16]))
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sender(text: &str) -> Result<Mailbox, MessageError> {

@@ -1,8 +1,8 @@
 //! What the outbox must ask, because orders and people are not its business.
 
 use countermand_core::id::OrderId;
+use countermand_core::notice::Key;
 use countermand_core::notice::plan::Due;
-use countermand_core::notice::{Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
@@ -24,18 +24,15 @@ pub trait Office: Send + Sync {
 
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
-    fn write(&self, brief: &Brief<'_>) -> Result<Letter, String>;
+    fn write(&self, brief: &Brief) -> Result<Letter, String>;
 }
 
 /// What a letter is to be written about.
 #[derive(Clone, Copy, Debug)]
-pub struct Brief<'a> {
+pub struct Brief {
     pub key: Key,
-    /// What this person had of this order before, oldest first. Empty for the order's own notice.
-    pub earlier: &'a [(Kind, ReceiptState)],
     /// Whether a door refused the person because of the order.
     pub was_refused: bool,
-    pub now: Timestamp,
 }
 
 /// A notice in words, before it is a mail.

@@ -21,7 +21,6 @@ pub fn page(info: &RefusedInfo) -> String {
         return page::plain(info);
     }
     let refused = look::Refused {
-        organisation: String::new(),
         because: info.because.iter().map(because).collect(),
         fallback: info.fallback.and_then(fallback),
         orders: info
@@ -37,9 +36,7 @@ pub fn page(info: &RefusedInfo) -> String {
             Some(Platform::Android) => Some(look::Handset::Android),
             _ => None,
         },
-        still_allowed: None,
         reference: info.reference.clone(),
-        helpdesk: None,
     };
     refused.render().unwrap_or_else(|_| page::plain(info))
 }

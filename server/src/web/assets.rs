@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
+use countermand_core::hex;
 use sha2::{Digest, Sha256};
 
 use super::errors::{Answer, Fault};
@@ -43,11 +44,7 @@ const ASSETS: [Asset; 3] = [
 /// The hashed names, in the order of [`ASSETS`].
 static NAMES: LazyLock<[String; 3]> = LazyLock::new(|| {
     ASSETS.each_ref().map(|asset| {
-        let hash: String = Sha256::digest(asset.bytes)
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = hex::encode(&Sha256::digest(asset.bytes)[..8]);
         format!("{}.{hash}.{}", asset.stem, asset.ending)
     })
 });

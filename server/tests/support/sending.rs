@@ -119,15 +119,12 @@ impl Office for TestOffice {
             .collect()
     }
 
-    fn write(&self, brief: &Brief<'_>) -> Result<Letter, String> {
+    fn write(&self, brief: &Brief) -> Result<Letter, String> {
         let Key { person, kind, .. } = brief.key;
         if person.0 == NOBODY {
             return Err("there is no such person".into());
         }
-        let text = format!(
-            "Earlier: {:?}\nRefused: {}\n",
-            brief.earlier, brief.was_refused
-        );
+        let text = format!("Refused: {}\n", brief.was_refused);
         Ok(Letter {
             to_name: format!("Person {person}"),
             to_address: address(person.0),

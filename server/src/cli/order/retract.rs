@@ -1,8 +1,9 @@
 //! `order retract`: what it did.
 
 use countermand_core::order::RetractAnswer;
+use countermand_core::words::thousands;
 
-use super::super::{Exit, Open, Place, Result, number, print};
+use super::super::{Exit, Open, Place, Result, print};
 
 pub(super) async fn run(place: &Place, open: &Open, id: &str, reason: &str) -> Result<Exit> {
     let answer = open.app.retract(&open.actor, id, reason).await?;
@@ -11,7 +12,7 @@ pub(super) async fn run(place: &Place, open: &Open, id: &str, reason: &str) -> R
 }
 
 fn words(place: &Place, id: &str, answer: &RetractAnswer) -> String {
-    let count = |what: &str, n: u64| vec![what.to_owned(), number(n)];
+    let count = |what: &str, n: u64| vec![what.to_owned(), thousands(n)];
     let table = print::table(
         &["what it did", "count"],
         &[1],

@@ -2,10 +2,11 @@
 
 use countermand_core::audit::Entry;
 use countermand_core::order::Order;
+use countermand_core::words::thousands;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::{Exit, Open, Place, Result, number, print};
+use super::super::{Exit, Open, Place, Result, print};
 use super::steps::{self, Document};
 use crate::app::show::Shown;
 
@@ -36,7 +37,7 @@ pub(super) async fn list(place: &Place, open: &Open) -> Result<Exit> {
             vec![
                 order.id.short(),
                 order.state_name(now).replace('_', " "),
-                number(u64::from(order.revision.number)),
+                thousands(u64::from(order.revision.number)),
                 steps::deadline(order),
                 order.title().to_owned(),
             ]
@@ -57,10 +58,7 @@ fn line(order: &Order, now: Timestamp) -> Line {
         title: order.title().to_owned(),
         state: order.state_name(now),
         revision: order.revision.number,
-        comply_by: order
-            .published()
-            .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by)
-            .to_string(),
+        comply_by: order.comply_by().to_string(),
         published_at: order.published().map(|p| p.at),
         retracted_at: order.retraction().map(|r| r.at),
     }
@@ -112,7 +110,7 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
         ),
         ("devices that it refuses", shown.standing.refused),
     ]
-    .map(|(what, n)| vec![what.to_owned(), number(n)]);
+    .map(|(what, n)| vec![what.to_owned(), thousands(n)]);
     [
         format!(
             "{} {}",
@@ -150,7 +148,7 @@ pub(in super::super) fn counts(shown: &Shown) -> String {
             c.cancelled,
         ];
         std::iter::once(what.to_owned())
-            .chain(numbers.map(number))
+            .chain(numbers.map(thousands))
             .collect::<Vec<_>>()
     };
     let header = [

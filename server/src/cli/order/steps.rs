@@ -66,7 +66,7 @@ impl Document {
             published_at: published.map(|p| p.at),
             published_by: published.map(|p| p.by.clone()),
             enforce_from: in_force.map(|p| p.comply_by.at()),
-            comply_by: comply_by(order).to_string(),
+            comply_by: order.comply_by().to_string(),
             expires: order
                 .revision
                 .file
@@ -112,21 +112,15 @@ pub(super) async fn tell(place: &Place, open: &Open, order: &Order) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn comply_by(order: &Order) -> &countermand_core::order::when::When {
-    order
-        .published()
-        .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by)
-}
-
 /// The deadline for people, in the zone that its author thinks in.
 pub(super) fn deadline(order: &Order) -> String {
-    let when = comply_by(order);
+    let when = order.comply_by();
     print::time(when.at(), when.zone())
 }
 
 /// The zone in which an order's times are shown.
 pub(super) fn zone(order: &Order) -> Option<&str> {
-    comply_by(order).zone()
+    order.comply_by().zone()
 }
 
 /// What can be done now, with the exact commands.

@@ -6,9 +6,10 @@ use std::path::Path;
 use countermand_core::actor::Act;
 use countermand_core::order::{Order, OrderFile};
 use countermand_core::preview::Preview;
+use countermand_core::words::{counted, thousands};
 use serde::Serialize;
 
-use super::super::{Exit, Failure, Open, Place, Result, number, print};
+use super::super::{Exit, Failure, Open, Place, Result, print};
 use super::steps;
 
 pub(super) fn schema(place: &Place) -> Result<Exit> {
@@ -59,7 +60,7 @@ pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exi
             file.display(),
             place.print.word("fine"),
             names.join(", "),
-            print::counted(pins.ids.len() as u64, "package id", "package ids"),
+            counted(pins.ids.len() as u64, "package id", "package ids"),
             steps::deadline(&order)
         )
     })?;
@@ -98,7 +99,7 @@ pub(super) async fn preview(place: &Place, open: &Open, which: &str) -> Result<E
 }
 
 fn words(place: &Place, order: &Order, preview: &Preview) -> String {
-    let count = |what: &str, n: u64| vec![what.to_owned(), number(n)];
+    let count = |what: &str, n: u64| vec![what.to_owned(), thousands(n)];
     let unknown = &preview.unknown;
     let mut text = format!("{}\n\n", place.print.bold(&print::tame(order.title())));
     text += &print::table(
@@ -149,7 +150,7 @@ fn by(what: &str, counts: &BTreeMap<String, u64>) -> String {
     let mut rows: Vec<Vec<String>> = most
         .into_iter()
         .take(SHOWN)
-        .map(|(name, n)| vec![name.clone(), number(n)])
+        .map(|(name, n)| vec![name.clone(), thousands(n)])
         .collect();
     if left_out > 0 {
         rows.push(vec![

@@ -59,7 +59,6 @@ pub(super) fn facts(web: &Web, order: &Order) -> Result<(Preview, PreviewFacts),
         weak_matches: Count(preview.weak_matches),
         weak_enforced: order.revision.file.forbid.weak == Weak::Enforce,
         took,
-        change: None,
     };
     Ok((preview, facts))
 }

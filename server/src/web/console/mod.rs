@@ -104,9 +104,7 @@ pub(super) fn order_zone(order: &Order) -> Option<String> {
 
 /// The deadline in force.
 pub(super) fn comply_by(order: &Order) -> &countermand_core::order::when::When {
-    order
-        .published()
-        .map_or(&order.revision.file.deadline.comply_by, |p| &p.comply_by)
+    order.comply_by()
 }
 
 pub(super) fn when(at: Timestamp, zone: &str) -> When {

@@ -47,13 +47,10 @@ pub(in crate::web) async fn show(
         corrections: order
             .retraction()
             .map(|_| Bar::of_receipts(&shown.corrections.into())),
-        // The past of these figures is not kept yet, so there is nothing to draw.
-        curve: None,
         refused_when: format!("since {}", when(web.started, &zone).text),
         refused: doors.iter().map(refused_at).collect(),
         doors_view: doors_view(&doors),
         rule: words::rule(order, &zone),
-        exports: Vec::new(),
     })
 }
 

@@ -62,7 +62,6 @@ pub(super) async fn preview(
             facts,
             rule: words::rule(order, &zone),
             letters: letters(web, order)?,
-            lints: Vec::new(),
             decision: (may_decide && !own).then(|| Decision {
                 digest: counted.digest,
                 words: remark.to_owned(),

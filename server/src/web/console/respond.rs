@@ -205,7 +205,5 @@ async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retract
                 Tone::Plain,
             ),
         ],
-        notes: Vec::new(),
-        exports_outstanding: Vec::new(),
     })
 }

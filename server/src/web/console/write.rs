@@ -174,7 +174,6 @@ async fn edit_struct(
         title: was.map(|order| order.title().to_owned()),
         text: text.to_owned(),
         problems,
-        lints: Vec::new(),
         facts,
     })
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::format::first_word;
-use super::{Act, Count, ExportRow, Pill, Shell, Tone};
+use super::{Act, Count, Pill, Shell, Tone};
 
 /// Says in numbers what will happen, before publish, hold, resume, extend or retract.
 #[derive(Debug, Clone, Template)]
@@ -127,7 +127,4 @@ pub struct Done {
     /// `The order no longer holds.`
     pub heading: String,
     pub effects: Vec<Effect>,
-    pub notes: Vec<String>,
-    /// Systems that hold state of their own and still need their undo.
-    pub exports_outstanding: Vec<ExportRow>,
 }

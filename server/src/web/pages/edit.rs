@@ -15,8 +15,6 @@ pub struct Edit {
     pub text: String,
     /// Refuse submission.
     pub problems: Vec<Problem>,
-    /// Refuse nothing.
-    pub lints: Vec<Problem>,
     /// Absent until the text can be read.
     pub facts: Option<PreviewFacts>,
 }

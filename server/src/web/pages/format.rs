@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use countermand_core::words;
 
 /// A time as people read it, with its zone, and as machines do.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -45,7 +46,7 @@ impl From<u64> for Count {
 impl Count {
     /// `1 device`, `12,310 devices`
     pub fn of(&self, one: &str, many: &str) -> String {
-        format!("{self} {}", if self.0 == 1 { one } else { many })
+        words::counted(self.0, one, many)
     }
 
     pub fn is_zero(&self) -> bool {
@@ -55,14 +56,7 @@ impl Count {
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        f.write_str(&words::thousands(self.0))
     }
 }
 

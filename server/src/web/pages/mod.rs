@@ -30,15 +30,11 @@ pub use edit::{Edit, Problem};
 pub use format::{Count, When};
 pub use mailbox::{Mail, MailRow, Mailbox};
 pub use notices::{KindRow, Notices, Untold};
-pub use order::{ExportRow, Figure, Order, Pinned, RefusedAt, Rule};
+pub use order::{Figure, Order, Pinned, RefusedAt, Rule};
 pub use orders::{OrderRow, Orders};
-pub use parts::{
-    Bar, Curve, CurvePoint, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone,
-};
+pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
-pub use refused::{
-    Fallback, Handset, POLICY as REFUSED_POLICY, Refused, RefusedFor, RefusingOrder,
-};
+pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
 pub use statement::{AsItWas, HistoryRow, Statement, StatementState};
 
 /// What every page of the console shows around its own matter.
@@ -53,7 +49,7 @@ pub struct Shell {
     pub doors_open: Option<DoorsOpen>,
     /// What the last action did, shown once.
     pub flash: Option<Flash>,
-    /// What `doctor` would say that cannot wait: fewer than two can approve, none can retract.
+    /// What cannot wait: fewer than two can approve, none can retract.
     pub warnings: Vec<String>,
     /// The transport is the mailbox in the data directory.
     pub has_mailbox: bool,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Act, Bar, Count, Curve, Pill, Shell, Step, When};
+use super::{Act, Bar, Count, Pill, Shell, Step};
 
 #[derive(Debug, Clone, Template)]
 #[template(path = "order.html")]
@@ -28,14 +28,12 @@ pub struct Order {
     pub notices: Bar,
     /// Absent until it is retracted.
     pub corrections: Option<Bar>,
-    pub curve: Option<Curve>,
     /// `last hour`
     pub refused_when: String,
     pub refused: Vec<RefusedAt>,
     /// `All four doors have the present view (0.2 s old).`
     pub doors_view: String,
     pub rule: Rule,
-    pub exports: Vec<ExportRow>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,16 +76,4 @@ impl Rule {
     pub fn count(&self) -> Count {
         Count(self.pinned.len() as u64)
     }
-}
-
-/// A list that was given to a system which holds state of its own.
-#[derive(Debug, Clone)]
-pub struct ExportRow {
-    pub target: String,
-    pub taken: When,
-    pub by: String,
-    /// Its undo has not been taken though the order no longer holds.
-    pub outstanding: bool,
-    /// The command that makes the undo.
-    pub undo: String,
 }

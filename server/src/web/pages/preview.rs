@@ -16,8 +16,6 @@ pub struct Preview {
     pub rule: Rule,
     /// Notice, reminder, blocked, correction; each locale in use.
     pub letters: Vec<Letter>,
-    /// Hints to author and approver that refuse nothing.
-    pub lints: Vec<String>,
     /// Present for who may approve or send back this revision.
     pub decision: Option<Decision>,
     /// Said instead of a decision: `You wrote this revision: another person must approve it.`
@@ -52,8 +50,6 @@ pub struct PreviewFacts {
     pub weak_enforced: bool,
     /// `0.4 ms`
     pub took: String,
-    /// `+ 214 devices since the last change (tablet added)`
-    pub change: Option<String>,
 }
 
 impl PreviewFacts {

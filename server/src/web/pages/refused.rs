@@ -6,25 +6,17 @@ use askama::Template;
 
 use super::When;
 
-/// The policy for this page alone; it has no script, form or image at all.
-pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
 #[derive(Debug, Clone, Template)]
 #[template(path = "refused.html")]
 pub struct Refused {
-    pub organisation: String,
     /// The apps that were seen; empty where a fallback alone refused.
     pub because: Vec<RefusedFor>,
     pub fallback: Option<Fallback>,
     pub orders: Vec<RefusingOrder>,
     /// None: not known, so the ways of all are shown.
     pub handset: Option<Handset>,
-    /// `You may go on using TikTok in your laptop's browser.`
-    pub still_allowed: Option<String>,
     /// `R-7Q2M-4F`
     pub reference: String,
-    /// `the helpdesk at +1 555 0100`
-    pub helpdesk: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -102,11 +102,6 @@ pub(super) fn rule() -> Rule {
 }
 
 pub(super) fn order_enforcing() -> Order {
-    let point = |clock: &str, hour: i64, value| CurvePoint {
-        seconds: hour * 3600,
-        when: at(clock),
-        value: Count(value),
-    };
     Order {
         shell: shell(),
         id: "7Q2M".into(),
@@ -163,24 +158,11 @@ pub(super) fn order_enforcing() -> Order {
         ],
         notices: Bar::of_receipts(&published()),
         corrections: None,
-        curve: Some(Curve {
-            what: "Devices with the app".into(),
-            points: vec![
-                point("12:00", 0, 12_310),
-                point("14:00", 2, 9_120),
-                point("16:00", 4, 6_240),
-                point("18:00", 6, 4_011),
-                point("20:00", 8, 2_950),
-                point("22:00", 10, 1_871),
-                point("23:59", 12, 1_290),
-            ],
-            deadline: Some(point("23:59", 12, 0)),
-        }),
         refused_when: "last hour".into(),
         refused: [
             ("ActiveSync · nginx", 2_911, "0.4 ms"),
             ("IMAP · Dovecot", 402, "0.6 ms"),
-            ("Submission · Postfix", 57, "0.5 ms"),
+            ("Submission · Dovecot", 57, "0.5 ms"),
             ("Webmail · nginx", 0, "0.4 ms"),
         ]
         .map(|(door, refused, p99)| RefusedAt {
@@ -191,18 +173,7 @@ pub(super) fn order_enforcing() -> Order {
         .into(),
         doors_view: "All four doors have the present view (0.2 s old).".into(),
         rule: rule(),
-        exports: exports(false),
     }
-}
-
-pub(super) fn exports(outstanding: bool) -> Vec<ExportRow> {
-    vec![ExportRow {
-        target: "Intune compliance policy".into(),
-        taken: at("12:20"),
-        by: "Ana Ruiz".into(),
-        outstanding,
-        undo: "countermand order export 7Q2M --to intune --undo -o undo.json".into(),
-    }]
 }
 
 pub(super) fn order_draft() -> Order {
@@ -234,10 +205,8 @@ pub(super) fn order_draft() -> Order {
             step("Deadline", Some("23:59"), "", StepState::Ahead),
         ],
         notices: none,
-        curve: None,
         refused: vec![],
         doors_view: "A draft refuses nobody.".into(),
-        exports: vec![],
         ..order_enforcing()
     }
 }
@@ -295,7 +264,6 @@ pub(super) fn order_retracted() -> Order {
             planned: 4_836,
             ..Receipts::default()
         })),
-        exports: exports(true),
         ..before
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn doors(shell: Shell) -> Doors {
                 Pill::new(Tone::Allow, "Up to date"),
             ),
             gate(
-                "Submission · Postfix",
+                "Submission · Dovecot",
                 8_120,
                 8_063,
                 0,
@@ -241,7 +241,6 @@ pub(super) fn statement(state: StatementState, as_of: Option<When>) -> Statement
 
 pub(super) fn refused() -> Refused {
     Refused {
-        organisation: "Example Corp".into(),
         because: vec![RefusedFor {
             app: "TikTok".into(),
             device: "iPhone 15".into(),
@@ -254,9 +253,7 @@ pub(super) fn refused() -> Refused {
             statement: "https://mail.corp.example/o/7Q2M".into(),
         }],
         handset: Some(Handset::Ios),
-        still_allowed: Some("You may go on using TikTok in your laptop's browser.".into()),
         reference: "R-7Q2M-4F".into(),
-        helpdesk: Some("the helpdesk at extension 4400".into()),
     }
 }
 
@@ -265,8 +262,6 @@ pub(super) fn refused_by(fallback: Fallback) -> Refused {
         because: vec![],
         fallback: Some(fallback),
         handset: None,
-        still_allowed: None,
-        helpdesk: None,
         ..refused()
     }
 }
