@@ -28,14 +28,10 @@ lint:
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --open
 
-# A minute: do the benchmarks run at all
-bench-smoke:
-    cargo run --release --locked --package countermand-bench -- smoke
+# A few minutes: the main figures, beside nginx and smtp-source; --json FILE keeps them
+bench-smoke *arguments:
+    cargo run --release --locked --package countermand-bench -- smoke {{arguments}}
 
-# The whole report, beside the peers
-bench *arguments:
-    cargo run --release --locked --package countermand-bench -- {{arguments}}
-
-# Pictures of the console, for the docs
-screenshots:
-    SCREENSHOTS=docs/screenshots ./test screenshots
+# Every page with sample data, to look at in a browser: target/pages
+pages:
+    COUNTERMAND_WRITE_PAGES='{{justfile_directory()}}/target/pages' ./test samples_are_written

@@ -98,6 +98,7 @@ pub struct GateConfig {
     pub no_device_key: countermand_core::verdict::NoKey,
     pub never_refuse_groups: Vec<String>,
     pub max_view_age: Length,
+    /// Accepted, and not read yet: there is no door for Postfix.
     pub postfix_listen: String,
 }
 

@@ -8,8 +8,8 @@ use super::{Exit, Place, Printer, Result, print};
 
 /// Show or change whether doors obey verdicts
 ///
-/// In observe mode verdicts are computed, recorded and counted, and every door lets in. Without a
-/// word the present mode is shown.
+/// In observe mode verdicts are computed and counted, and every door lets in. Without a word the
+/// present mode is shown.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,

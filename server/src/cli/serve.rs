@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Failure, Result};
 
-/// Run the gates, the sending, the console and the API
+/// Run the gates, the sending and the console
 #[derive(Debug, Args)]
 #[command(after_help = "Example: countermand serve")]
 pub struct Serve {
