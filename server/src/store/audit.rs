@@ -8,6 +8,9 @@ use sqlx::any::AnyRow;
 use super::rows::{from_json, parse, time};
 use super::{Result, Store};
 
+/// No life has so many steps; it only keeps one page from growing without end.
+const STEPS: i64 = 10_000;
+
 fn entry(row: &AnyRow) -> Result<Entry> {
     let order: Option<String> = row.try_get("order_id")?;
     Ok(Entry {
@@ -49,6 +52,39 @@ impl Store {
             .iter()
             .map(entry)
             .collect()
+    }
+
+    /// The steps of an order's life, oldest first: all of them, however many exemptions and
+    /// attestations the record has of the order besides.
+    pub async fn life_of(&self, order: OrderId) -> Result<Vec<Entry>> {
+        let rows = sqlx::query("SELECT number, at, actor, action, order_id, details, previous, hash FROM audit WHERE order_id = $1 AND action LIKE 'order.%' ORDER BY number LIMIT $2")
+            .bind(order.to_string())
+            .bind(STEPS)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(entry).collect()
+    }
+
+    /// How many entries an order has, and one page of them, newest first.
+    pub async fn audit_page(
+        &self,
+        order: OrderId,
+        skip: u64,
+        limit: u64,
+    ) -> Result<(u64, Vec<Entry>)> {
+        let order = order.to_string();
+        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit WHERE order_id = $1")
+            .bind(&order)
+            .fetch_one(&self.readers)
+            .await?;
+        let rows = sqlx::query("SELECT number, at, actor, action, order_id, details, previous, hash FROM audit WHERE order_id = $1 ORDER BY number DESC LIMIT $2 OFFSET $3")
+            .bind(&order)
+            .bind(limit as i64)
+            .bind(skip as i64)
+            .fetch_all(&self.readers)
+            .await?;
+        let entries = rows.iter().map(entry).collect::<Result<_>>()?;
+        Ok((total as u64, entries))
     }
 
     /// Walks the whole record, and compares its length and head with those kept beside it.

@@ -3,12 +3,15 @@
 use countermand::store::{Backend, StoreError};
 use countermand_core::audit::GENESIS;
 use countermand_core::change::{Change, Step};
+use countermand_core::exemption::Attestation;
+use countermand_core::id::PersonId;
 
 use crate::fixture::*;
 
 on_both!(
     an_empty_record_verifies,
     entries_are_read_in_order,
+    inv_32_a_life_is_read_whole_among_many_other_entries,
     inv_33_tampering_with_entries_shows,
     inv_33_a_cut_tail_shows,
     inv_33_the_whole_log_cut_shows,
@@ -49,6 +52,24 @@ async fn entries_are_read_in_order(db: &Db) {
         verified.head,
         db.audit_newest(None, 1).await.unwrap()[0].hash
     );
+}
+
+async fn inv_32_a_life_is_read_whole_among_many_other_entries(db: &Db) {
+    with_entries(db, 2).await;
+    for person in 0..600 {
+        db.put(Change::Attestation(Attestation {
+            order: order_id(1),
+            person: PersonId(person),
+            at: t(1),
+        }))
+        .await;
+    }
+    let life = db.life_of(order_id(1)).await.unwrap();
+    assert_eq!(life.len(), 1);
+    assert_eq!((life[0].number, life[0].action.as_str()), (1, "order.draft"));
+    assert!(db.life_of(order_id(9)).await.unwrap().is_empty());
+    let (total, last) = db.audit_page(order_id(1), 600, 50).await.unwrap();
+    assert_eq!((total, last), (601, life));
 }
 
 /// Each with the first entry that no longer fits.

@@ -67,14 +67,8 @@ fn line(order: &Order, now: Timestamp) -> Line {
 }
 
 pub(super) async fn one(place: &Place, open: &Open, id: &str) -> Result<Exit> {
-    const MOST: u32 = 200;
     let shown = open.app.show(&open.actor, id).await?;
-    let mut history = open
-        .app
-        .store
-        .audit_newest(Some(shown.order.id), MOST)
-        .await?;
-    history.reverse();
+    let history = open.app.store.life_of(shown.order.id).await?;
     place.print.answer(&Document::of(&shown, open), || {
         words(place, open, &shown, &history)
     })?;

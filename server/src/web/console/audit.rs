@@ -19,9 +19,6 @@ use crate::web::session::SignedIn;
 /// The walk along the whole record is repeated at most this often.
 const WALK_EVERY: Length = Length::seconds(60);
 
-/// No order's life has more entries.
-const OF_AN_ORDER: u32 = 2_000;
-
 #[derive(Debug, Deserialize)]
 pub(in crate::web) struct Asked {
     order: Option<String>,
@@ -39,13 +36,7 @@ pub(in crate::web) async fn show(
     let (order, entries, total, path) = match asked.order.as_deref().filter(|o| !o.is_empty()) {
         Some(id) => {
             let order = find(&web, id).await?.order;
-            let all = store.audit_newest(Some(order.id), OF_AN_ORDER).await?;
-            let total = all.len() as u64;
-            let entries: Vec<Entry> = all
-                .into_iter()
-                .skip(skip as usize)
-                .take(ROWS as usize)
-                .collect();
+            let (total, entries) = store.audit_page(order.id, skip, ROWS).await?;
             let id = called(&web, &order);
             let path = format!("/audit?order={id}");
             (Some((id, order.title().to_owned())), entries, total, path)
