@@ -30,7 +30,7 @@ async fn retract(browser: &Browser, house: &House, id: &str) {
     assert_eq!(order.retraction().unwrap().reason, "Sent in error");
     browser.press("To the order").await;
     browser.says("Retracted 10 Jul 2020").await;
-    browser.open(&house.url(&format!("/o/{id}"))).await;
+    browser.open(&house.url(&house.statement(id).await)).await;
     browser.says("This order no longer holds.").await;
 }
 
@@ -144,8 +144,8 @@ async fn every_page_fits_a_phone_and_a_desk() {
         "/doors".to_owned(),
         "/audit".to_owned(),
         "/mailbox".to_owned(),
-        format!("/o/{id}"),
-        format!("/o/{gone}"),
+        house.statement(&id).await,
+        house.statement(&gone).await,
         "/nowhere".to_owned(),
     ];
     let author = [

@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use countermand::store::Outcome;
 use countermand_core::actor::Actor;
+use countermand_core::change::{Change, Commit};
+use countermand_core::exemption::Attestation;
+use countermand_core::id::PersonId;
 use support::house::{ANA, BEN, House, RITA, TITLE, Visitor, order_file};
 
 fn order_in(location: &str) -> String {
@@ -71,7 +74,7 @@ async fn the_story_by_its_forms() {
     assert_eq!(ben.post(&approve, &[]).await.status, 403);
     assert_eq!(ben.post(&approve, &[("digest", &digest)]).await.status, 303);
 
-    let statement = format!("/o/{id}");
+    let statement = house.statement(&id).await;
     assert_eq!(
         ben.get(&statement).await.status,
         404,
@@ -152,7 +155,7 @@ async fn inv_32_the_statement_changes_with_the_commit_and_keeps_its_history() {
     let house = House::build().await;
     let id = house.published(TITLE).await;
     let reader = Visitor::of(&house);
-    let path = format!("/o/{id}");
+    let path = house.statement(&id).await;
     let first = reader.get(&path).await;
     assert_eq!(
         (first.status, first.header("cache-control")),
@@ -199,8 +202,47 @@ async fn inv_32_the_statement_changes_with_the_commit_and_keeps_its_history() {
         "Remove TikTok by tonight to keep mail on your phone"
     );
     assert_eq!(reader.get("/o/nothing").await.status, 404);
+    // The short form is for those inside: there are only a million.
+    assert_eq!(reader.get(&format!("/o/{id}")).await.status, 404);
     let missing = reader.get("/o/nothing.json").await;
     assert_eq!(missing.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn inv_32_the_statement_keeps_its_history_among_many_attestations() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let order = house.app.store.order_called(&id).await.unwrap().order.id;
+    for person in 0..510 {
+        let commit = Commit {
+            actor: Actor::System("test".to_owned()),
+            at: house.app.now(),
+            change: Change::Attestation(Attestation {
+                order,
+                person: PersonId(person),
+                at: house.app.now(),
+            }),
+        };
+        house.app.store.commit(&commit).await.unwrap();
+    }
+    let rita = Actor::Operator(RITA.to_owned());
+    house.app.hold(&rita, &id, "Looks wrong").await.unwrap();
+    house.app.resume(&rita, &id).await.unwrap();
+    let path = format!("{}.json", house.statement(&id).await);
+    let json: serde_json::Value =
+        serde_json::from_str(&Visitor::of(&house).get(&path).await.body).unwrap();
+    let history: Vec<&str> = json["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(history, ["Resumed", "On hold", "Published"]);
+    let page = Visitor::signed_in(&house, RITA).await;
+    let page = page.get(&format!("/orders/{id}")).await.body;
+    for step in ["Drafted", "Approved", "Published", "Resumed"] {
+        assert!(page.contains(step), "{step}");
+    }
 }
 
 #[tokio::test]
@@ -214,7 +256,7 @@ async fn the_statement_answers_while_the_database_is_away() {
         .await
         .unwrap();
     let reader = Visitor::of(&house);
-    let path = format!("/o/{id}");
+    let path = house.statement(&id).await;
     assert!(!reader.get(&path).await.body.contains("As of"));
     house.app.store.close().await;
     let cached = reader.get(&path).await;
@@ -295,7 +337,7 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
             .body
             .contains("0 devices are refused mail now")
     );
-    let statement = rita.get(&format!("/o/{id}.json")).await;
+    let statement = rita.get(&format!("{}.json", house.statement(&id).await)).await;
     let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
     assert_eq!(statement["told"], 1);
 }
@@ -347,7 +389,7 @@ async fn a_hostile_title_is_only_text() {
         "/audit".to_owned(),
         "/doors".to_owned(),
         "/mailbox?q=%3Cscript%3Ealert".to_owned(),
-        format!("/o/{id}"),
+        house.statement(&id).await,
     ] {
         let page = rita.get(&path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.body);

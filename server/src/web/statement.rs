@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use countermand_core::audit::Entry;
 use countermand_core::fleet::Person;
-use countermand_core::id::PersonId;
+use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, render};
 use countermand_core::order::when::for_people;
@@ -27,9 +27,6 @@ use super::pages::{AsItWas, Count, HistoryRow, SafeHtml, Statement, StatementSta
 
 /// A reader in doubt waits no longer for the database than this.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// More than any order's life has.
-const ENTRIES: u32 = 500;
 
 /// One line of the history, newest first.
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +54,8 @@ pub(super) async fn show(
         Some(id) => (id, true),
         None => (name.as_str(), false),
     };
+    // Only the whole id: its short form could be guessed, and texts be found by strangers.
+    let id = id.parse().map_err(|_| unknown())?;
     let known = know(&web, id).await?;
     let (content_type, body) = if as_json {
         ("application/json", in_json(&known, web.app.now()))
@@ -86,11 +85,11 @@ fn tagged(headers: &HeaderMap, content_type: &'static str, body: String) -> Resp
 }
 
 /// What the database says; while it is away, what it said last, and when.
-async fn know(web: &Web, id: &str) -> Result<Known, Fault> {
+async fn know(web: &Web, id: OrderId) -> Result<Known, Fault> {
     let store = &web.app.store;
     let asked = async {
-        let order = store.order_called(id).await?.order;
-        let entries = store.audit_newest(Some(order.id), ENTRIES).await?;
+        let order = store.order_called(&id.to_string()).await?.order;
+        let entries = store.life_of(order.id).await?;
         Ok::<_, crate::store::StoreError>((order, entries))
     };
     let (order, entries, as_of) = match tokio::time::timeout(PATIENCE, asked).await {
@@ -124,15 +123,14 @@ fn unknown() -> Fault {
 
 fn remembered(
     web: &Web,
-    id: &str,
+    id: OrderId,
     why: &str,
 ) -> Result<(Order, Vec<Entry>, Option<Timestamp>), Fault> {
     tracing::warn!(why, "a statement is answered from memory");
     let live = &web.app.live;
     let order = live
         .view()
-        .orders()
-        .find(|order| order.id.is_called(id))
+        .order(id)
         .cloned()
         .ok_or_else(unknown)?;
     let entries = web.memory.history(order.id).unwrap_or_default();
@@ -141,11 +139,12 @@ fn remembered(
     Ok((order, entries, Some(now.checked_sub(age).unwrap_or(now))))
 }
 
-/// From the record; from the order itself where no entry was ever read.
+/// From the record, oldest first; from the order itself where an entry of that kind was not read.
 fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
     let zone = zone(order);
     let mut events: Vec<Event> = entries
         .iter()
+        .rev()
         .filter_map(|entry| {
             let details: serde_json::Value =
                 serde_json::from_str(&entry.details).unwrap_or_default();
@@ -170,7 +169,7 @@ fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
         })
         .collect();
     let mut add = |what: &'static str, at: Timestamp, words: &str| {
-        if !events.iter().any(|e| e.what == what && e.at == at) {
+        if !events.iter().any(|e| e.what == what) {
             let words = words.to_owned();
             events.push(Event { at, what, words });
         }

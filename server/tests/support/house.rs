@@ -126,6 +126,12 @@ impl House {
         newest.first().map_or(0, |entry| entry.number)
     }
 
+    /// Where anybody reads the statement of the order that `id` calls.
+    pub async fn statement(&self, id: &str) -> String {
+        let order = self.app.store.order_called(id).await.unwrap().order;
+        format!("/o/{}", order.id)
+    }
+
     /// An order in force, without going through the pages. Its short id.
     pub async fn published(&self, title: &str) -> String {
         let of = |email: &str| Actor::Operator(email.to_owned());

@@ -17,9 +17,6 @@ use crate::web::pages::{Act, Bar, Count, Figure, Order, RefusedAt, fitting};
 use crate::web::session::SignedIn;
 use crate::web::{DoorFigures, Web};
 
-/// More steps than the life of any order has.
-const STEPS: u32 = 200;
-
 pub(in crate::web) async fn show(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
@@ -30,8 +27,7 @@ pub(in crate::web) async fn show(
     let order = &shown.order;
     let now = web.app.now();
     let zone = zone(&web, &by, Some(order));
-    let mut entries = web.app.store.audit_newest(Some(order.id), STEPS).await?;
-    entries.reverse();
+    let entries = web.app.store.life_of(order.id).await?;
     let doors = (web.doors)();
     page(Order {
         shell: shell(&web, &by).await?,
@@ -43,7 +39,7 @@ pub(in crate::web) async fn show(
         by_line: by_line(&web, order, &zone),
         only_counts: order.revision.file.observe,
         acts: acts(&by, order, now),
-        published: order.published().is_some(),
+        statement: order.published().map(|_| order.id.to_string()),
         warnings: warnings(&web, &shown),
         timeline: timeline(&web, order, &entries, &zone, now),
         figures: figures(&web, &shown),

@@ -175,6 +175,7 @@ async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retract
     page(Done {
         shell: shell(web, by).await?,
         id: called(web, order),
+        statement: order.id.to_string(),
         title: order.title().to_owned(),
         state: words::pill(order, web.app.now(), &zone),
         heading: "The order no longer holds".to_owned(),

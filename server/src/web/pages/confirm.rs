@@ -119,6 +119,8 @@ pub struct Effect {
 pub struct Done {
     pub shell: Shell,
     pub id: String,
+    /// The whole id, by which the statement is asked for.
+    pub statement: String,
     pub title: String,
     /// `Retracted on 10 July 2020 at 16:54 PDT`
     pub state: Pill,

@@ -19,8 +19,8 @@ pub struct Order {
     pub only_counts: bool,
     /// The operator's, by [`super::fitting`].
     pub acts: Vec<Act>,
-    /// It has a statement from publication on.
-    pub published: bool,
+    /// The whole id, by which the statement is asked for; there is one from publication on.
+    pub statement: Option<String>,
     /// What asks for attention: notices held by themselves, people who could not be told.
     pub warnings: Vec<String>,
     pub timeline: Vec<Step>,

@@ -193,6 +193,7 @@ pub(super) fn done() -> Done {
     Done {
         shell: shell(),
         id: "7Q2M".into(),
+        statement: "7Q2M".into(),
         title: TITLE.into(),
         state: Pill::new(Tone::Warn, "Retracted at 16:54 PDT, 10 Jul 2020"),
         heading: "The order no longer holds".into(),

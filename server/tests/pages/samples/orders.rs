@@ -117,7 +117,7 @@ pub(super) fn order_enforcing() -> Order {
         by_line: "published 12:02 by Ana Ruiz, approved by Ben Okafor".into(),
         only_counts: false,
         acts: fitting(Situation::Published, false, false, true),
-        published: true,
+        statement: Some("7Q2M".into()),
         warnings: vec![
             "31 people could not be told and are warned, not refused: see the notices.".into(),
         ],
@@ -220,7 +220,7 @@ pub(super) fn order_draft() -> Order {
         by_line: "revised 11:14 by Ana Ruiz".into(),
         only_counts: true,
         acts: fitting(Situation::Draft, true, false, false),
-        published: false,
+        statement: None,
         warnings: vec![],
         timeline: vec![
             step(
