@@ -1,7 +1,7 @@
 //! What the pages remember between two requests, and can lose without harm.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countermand_core::audit::{Entry, Verified};
 use countermand_core::id::OrderId;
@@ -14,6 +14,9 @@ use super::pages::Flash;
 /// More sessions than any organisation has operators.
 const FLASHES: usize = 1_000;
 
+/// Open pages that are told of changes; the others are as good, once loaded anew.
+const STREAMS: usize = 200;
+
 /// Each hashing takes 19 MiB and a core for a moment.
 const HASHINGS: usize = 4;
 
@@ -21,6 +24,7 @@ const HASHINGS: usize = 4;
 pub struct Memory {
     pub(super) limiter: Limiter,
     pub(super) hashing: Semaphore,
+    pub(super) streams: Arc<Semaphore>,
     /// What the last act did, by the session's csrf token: said once.
     flashes: Mutex<HashMap<String, Flash>>,
     /// The record of an order as last read: its statement must answer while the database is away.
@@ -34,6 +38,7 @@ impl Default for Memory {
         Memory {
             limiter: Limiter::default(),
             hashing: Semaphore::new(HASHINGS),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             flashes: Mutex::default(),
             histories: Mutex::default(),
             verified: Mutex::default(),
