@@ -314,6 +314,7 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
     let rita = Visitor::signed_in(&house, RITA).await;
     let orders = rita.get("/").await;
     assert!(orders.body.contains("1 device is refused mail now"));
+    assert!(orders.body.contains(r#"data-name="Devices">1<"#));
     let page = rita.get(&format!("/orders/{id}")).await;
     assert!(page.body.contains("Enforcing"));
     assert!(page.body.contains("1 notice was rejected"));
@@ -332,13 +333,20 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
     assert_eq!(rita.post(&retract, &fields).await.status, 303);
     let done = rita.get(&retract).await;
     assert!(done.body.contains("device may read mail again"));
+    let orders = rita.get("/").await.body;
+    assert!(
+        orders.contains(r#"data-name="Devices"><span class="soft">–"#),
+        "an order that has ended reaches nobody: {orders}"
+    );
     assert!(
         rita.get("/")
             .await
             .body
             .contains("0 devices are refused mail now")
     );
-    let statement = rita.get(&format!("{}.json", house.statement(&id).await)).await;
+    let statement = rita
+        .get(&format!("{}.json", house.statement(&id).await))
+        .await;
     let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
     assert_eq!(statement["told"], 1);
 }
@@ -385,7 +393,9 @@ async fn inv_37_whom_an_order_concerns_is_for_those_who_look_people_up() {
         assert_eq!(page.contains("href=\"/mailbox\""), looks_up, "{email}");
         let expected = if looks_up { 200 } else { 403 };
         assert_eq!(visitor.get("/mailbox").await.status, expected, "{email}");
-        let mail = visitor.get("/mailbox/00112233445566778899aabbccddeeff").await;
+        let mail = visitor
+            .get("/mailbox/00112233445566778899aabbccddeeff")
+            .await;
         assert_eq!(mail.status == 403, !looks_up, "{email}");
     }
     // The demo's people are made up.

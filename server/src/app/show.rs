@@ -37,14 +37,7 @@ impl App {
 
     /// Without asking who asks: for what is public, and for what asked already.
     pub(crate) async fn shown(&self, order: Order) -> Result<Shown> {
-        let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
-        notices.planned = self.planned(&order).await?;
-        if let Some(retraction) = order.retraction() {
-            notices.cancelled += retraction.answer.unclaimed;
-            let due = self.store.to_correct(order.id).await?;
-            corrections.planned =
-                (due - self.store.receipted(order.id, Kind::Correction).await?).len();
-        }
+        let (notices, corrections) = self.told(&order).await?;
         let at = self.now();
         let standing = self.live.view().standing(order.id, at);
         Ok(Shown {
@@ -54,5 +47,18 @@ impl App {
             corrections,
             standing,
         })
+    }
+
+    /// How an order's notices and corrections stand.
+    pub(crate) async fn told(&self, order: &Order) -> Result<(Counts, Counts)> {
+        let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
+        notices.planned = self.planned(order).await?;
+        if let Some(retraction) = order.retraction() {
+            notices.cancelled += retraction.answer.unclaimed;
+            let due = self.store.to_correct(order.id).await?;
+            corrections.planned =
+                (due - self.store.receipted(order.id, Kind::Correction).await?).len();
+        }
+        Ok((notices, corrections))
     }
 }
