@@ -108,12 +108,10 @@ impl App {
             .await?
             .unwrap_or_default();
         let given = hash_token(token);
-        Ok(credentials
-            .invitation
-            .is_some_and(|(invitation, until)| {
-                let same = bool::from(invitation.as_bytes().ct_eq(given.as_bytes()));
-                same && self.now() < until
-            }))
+        Ok(credentials.invitation.is_some_and(|(invitation, until)| {
+            let same = bool::from(invitation.as_bytes().ct_eq(given.as_bytes()));
+            same && self.now() < until
+        }))
     }
 
     /// Sets a password through a one-time link.

@@ -49,14 +49,13 @@ pub(super) async fn save_invitation(
     invitation: &str,
     until: Timestamp,
 ) -> Result<()> {
-    let done = sqlx::query(
-        "UPDATE operator SET invitation = $2, invitation_until = $3 WHERE email = $1",
-    )
-    .bind(email)
-    .bind(invitation)
-    .bind(micros(until))
-    .execute(write.db())
-    .await?;
+    let done =
+        sqlx::query("UPDATE operator SET invitation = $2, invitation_until = $3 WHERE email = $1")
+            .bind(email)
+            .bind(invitation)
+            .bind(micros(until))
+            .execute(write.db())
+            .await?;
     if done.rows_affected() == 0 {
         Err(no_operator(email))
     } else {

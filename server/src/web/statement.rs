@@ -128,11 +128,7 @@ fn remembered(
 ) -> Result<(Order, Vec<Entry>, Option<Timestamp>), Fault> {
     tracing::warn!(why, "a statement is answered from memory");
     let live = &web.app.live;
-    let order = live
-        .view()
-        .order(id)
-        .cloned()
-        .ok_or_else(unknown)?;
+    let order = live.view().order(id).cloned().ok_or_else(unknown)?;
     let entries = web.memory.history(order.id).unwrap_or_default();
     let now = web.app.now();
     let age = jiff::SignedDuration::try_from(live.age(now)).unwrap_or_default();

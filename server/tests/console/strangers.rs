@@ -299,7 +299,9 @@ async fn a_link_sets_the_first_password_once() {
     let link = house.app.invite(&shell, RITA).await.unwrap();
     let path = link.split_once("8420").unwrap().1;
     assert_eq!(visitor.get(path).await.status, 200);
-    house.clock.advance(jiff::SignedDuration::from_hours(7 * 24));
+    house
+        .clock
+        .advance(jiff::SignedDuration::from_hours(7 * 24));
     assert_eq!(visitor.get(path).await.status, 403, "seven days are over");
 }
 

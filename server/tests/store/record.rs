@@ -66,7 +66,10 @@ async fn inv_32_a_life_is_read_whole_among_many_other_entries(db: &Db) {
     }
     let life = db.life_of(order_id(1)).await.unwrap();
     assert_eq!(life.len(), 1);
-    assert_eq!((life[0].number, life[0].action.as_str()), (1, "order.draft"));
+    assert_eq!(
+        (life[0].number, life[0].action.as_str()),
+        (1, "order.draft")
+    );
     assert!(db.life_of(order_id(9)).await.unwrap().is_empty());
     let (total, last) = db.audit_page(order_id(1), 600, 50).await.unwrap();
     assert_eq!((total, last), (601, life));
