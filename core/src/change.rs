@@ -85,15 +85,19 @@ pub struct RefusedAgain {
 pub enum Change {
     /// Adds an operator or gives one other roles.
     Operator(Operator),
-    /// A one-time link by which an operator sets a password; `invitation` is the hash of its token.
+    /// A one-time link by which an operator sets a password; `invitation` is the hash of its token,
+    /// which is worth nothing from `until` on.
     Invite {
         email: String,
         invitation: String,
+        until: Timestamp,
     },
-    /// A new password, hashed; it uses up the invitation and ends the operator's sessions.
+    /// A new password, hashed; it uses up the invitation and ends the operator's sessions. Where it
+    /// is set by an invitation, it needs that very one to be there still.
     Password {
         email: String,
         hash: String,
+        invitation: Option<String>,
     },
     /// `was` are the settings that these were made from; others in the database mean that somebody
     /// was quicker.

@@ -22,8 +22,9 @@ INSERT INTO audit_head (one, entries, hash) VALUES (1, 0, '000000000000000000000
 
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
-CREATE TABLE operator (email TEXT PRIMARY KEY, roles TEXT NOT NULL, password TEXT, invitation TEXT);
+CREATE TABLE operator (email TEXT PRIMARY KEY, roles TEXT NOT NULL, password TEXT, invitation TEXT, invitation_until BIGINT);
 CREATE TABLE session (token TEXT PRIMARY KEY, email TEXT NOT NULL, csrf TEXT NOT NULL, expires_at BIGINT NOT NULL);
+CREATE INDEX session_expires_at ON session (expires_at);
 
 CREATE TABLE person (id BIGINT PRIMARY KEY, email TEXT NOT NULL, name TEXT NOT NULL, groups TEXT NOT NULL, locale TEXT NOT NULL, time_zone TEXT NOT NULL);
 CREATE TABLE person_address (address TEXT PRIMARY KEY, person BIGINT NOT NULL);

@@ -9,11 +9,12 @@ mod support;
 use std::sync::Arc;
 
 use countermand::store::Outcome;
-use countermand_core::actor::Actor;
+use countermand_core::actor::{Actor, Role};
 use countermand_core::change::{Change, Commit};
 use countermand_core::exemption::Attestation;
 use countermand_core::id::PersonId;
-use support::house::{ANA, BEN, House, RITA, TITLE, Visitor, order_file};
+use countermand_core::verdict::{Channel, Question};
+use support::house::{ADA, ANA, BEN, House, RITA, TITLE, Visitor, order_file};
 
 fn order_in(location: &str) -> String {
     location.strip_prefix("/orders/").unwrap().to_owned()
@@ -313,6 +314,7 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
     let rita = Visitor::signed_in(&house, RITA).await;
     let orders = rita.get("/").await;
     assert!(orders.body.contains("1 device is refused mail now"));
+    assert!(orders.body.contains(r#"data-name="Devices">1<"#));
     let page = rita.get(&format!("/orders/{id}")).await;
     assert!(page.body.contains("Enforcing"));
     assert!(page.body.contains("1 notice was rejected"));
@@ -331,6 +333,11 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
     assert_eq!(rita.post(&retract, &fields).await.status, 303);
     let done = rita.get(&retract).await;
     assert!(done.body.contains("device may read mail again"));
+    let orders = rita.get("/").await.body;
+    assert!(
+        orders.contains(r#"data-name="Devices"><span class="soft">–"#),
+        "an order that has ended reaches nobody: {orders}"
+    );
     assert!(
         rita.get("/")
             .await
@@ -342,6 +349,59 @@ async fn the_pages_tell_who_was_told_who_is_refused_and_who_was_not_reached() {
         .await;
     let statement: serde_json::Value = serde_json::from_str(&statement.body).unwrap();
     assert_eq!(statement["told"], 1);
+}
+
+#[tokio::test]
+async fn inv_37_whom_an_order_concerns_is_for_those_who_look_people_up() {
+    let house = House::build().await;
+    let id = house.published(TITLE).await;
+    let sam = "sam@corp.test";
+    house.sent(&id, sam, Outcome::Rejected, "550 5.1.1").await;
+    let shell = Actor::Local("test".to_owned());
+    let vera = "vera@corp.test";
+    let viewer = [Role::Viewer].into();
+    house.app.put_operator(&shell, vera, viewer).await.unwrap();
+    let question = Question {
+        person: Some("mia@corp.test".to_owned()),
+        keys: Vec::new(),
+        channel: Channel::Web,
+    };
+    let now = house.app.now();
+    for (email, looks_up, exempts) in [
+        (vera, false, false),
+        (ANA, false, true),
+        (BEN, false, true),
+        (RITA, true, true),
+        (ADA, true, true),
+    ] {
+        let actor = Actor::Operator(email.to_owned());
+        let decided = house.app.decide(&actor, &question, now).await;
+        assert_eq!(decided.is_ok(), looks_up, "{email}: {decided:?}");
+        let listed = house.app.exemptions(&actor).await;
+        assert_eq!(listed.is_ok(), exempts, "{email}: {listed:?}");
+    }
+    house.app.decide(&shell, &question, now).await.unwrap();
+    house.app.exemptions(&shell).await.unwrap();
+
+    let path = format!("/orders/{id}/notices");
+    for (email, looks_up) in [(ANA, false), (BEN, false), (RITA, true)] {
+        let visitor = Visitor::signed_in(&house, email).await;
+        let page = visitor.get(&path).await.body;
+        assert_eq!(page.contains(sam), looks_up, "{email}");
+        assert_eq!(page.contains("550 5.1.1"), looks_up, "{email}");
+        assert_eq!(page.contains("1 notice was"), !looks_up, "{email}");
+        assert_eq!(page.contains("href=\"/mailbox\""), looks_up, "{email}");
+        let expected = if looks_up { 200 } else { 403 };
+        assert_eq!(visitor.get("/mailbox").await.status, expected, "{email}");
+        let mail = visitor
+            .get("/mailbox/00112233445566778899aabbccddeeff")
+            .await;
+        assert_eq!(mail.status == 403, !looks_up, "{email}");
+    }
+    // The demo's people are made up.
+    let house = House::with(|web| web.demo = true).await;
+    let ana = Visitor::signed_in(&house, ANA).await;
+    assert_eq!(ana.get("/mailbox").await.status, 200);
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ fn a_browser_behind_nginx_is_shown_a_page() {
         (403, Some("text/html; charset=utf-8"))
     );
     let page = reply.text();
-    for text in ["https://countermand.corp.test/me", "R-", "helpdesk"] {
+    for text in ["R-", "helpdesk"] {
         assert!(page.contains(text), "{text}: {page}");
     }
     assert_eq!(look(ALICE).status, 200, "web mail names no device");

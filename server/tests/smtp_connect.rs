@@ -113,7 +113,7 @@ async fn logs_in_and_tells_when_it_may_not() {
         "{error}"
     );
     let outcomes = open(config(recorder.port())).await.deliver(&mails(2)).await;
-    assert_eq!(letters(&outcomes), "RR", "{outcomes:?}");
+    assert_eq!(letters(&outcomes), "DD", "{outcomes:?}");
 
     let without = Recorder::start();
     let error = Session::open(&Transport::Smtp(SmtpConfig {

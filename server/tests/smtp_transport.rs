@@ -111,7 +111,8 @@ async fn each_refusal_settles_or_defers_its_own_message_only() {
             }
         };
         for (fault, letter, code) in [
-            (Mail(550), 'R', 550),
+            // Our sender is refused, not the person: to be put right, and tried again.
+            (Mail(550), 'D', 550),
             (Mail(451), 'D', 451),
             (Rcpt(550), 'R', 550),
             (Rcpt(450), 'D', 450),

@@ -20,14 +20,15 @@ pub struct Decided {
 }
 
 impl App {
-    /// As in enforce mode, whatever the mode is.
+    /// As in enforce mode, whatever the mode is. It tells which apps somebody's device has, so it is
+    /// for those who look people up (invariant 37).
     pub async fn decide(
         &self,
         actor: &Actor,
         question: &Question,
         at: Timestamp,
     ) -> Result<Decided> {
-        self.authorise(actor, Act::Read).await?;
+        self.authorise(actor, Act::LookUp).await?;
         let view = self.live.view();
         let verdict = view.verdict(question, at);
         let person = verdict

@@ -5,10 +5,15 @@ use countermand_core::change::Change;
 use countermand_core::fleet::{IncomingReport, PersonRow};
 use serde::Serialize;
 
+use std::time::Duration;
+
 use super::{App, Result};
 
 /// Rows of one commit: no write lasts longer than some tens of milliseconds.
-const CHUNK: usize = 250;
+const CHUNK: usize = 100;
+
+/// Between two of them: another process that waits for the place to write looks every few milliseconds.
+const BREATH: Duration = Duration::from_millis(8);
 
 /// How far an import has come.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -31,6 +36,7 @@ impl App {
             self.commit(actor, Change::People(chunk.to_vec())).await?;
             done += chunk.len();
             progress(Progress { done, of });
+            tokio::time::sleep(BREATH).await;
         }
         Ok(())
     }
@@ -48,6 +54,7 @@ impl App {
             self.commit(actor, Change::Reports(chunk.to_vec())).await?;
             done += chunk.len();
             progress(Progress { done, of });
+            tokio::time::sleep(BREATH).await;
         }
         Ok(())
     }

@@ -12,10 +12,13 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{App, AppError, Result};
-use crate::store::Session;
+use crate::store::{Session, StoreError};
 
 /// How long a console session lasts.
 const SESSION: Length = Length::hours(12);
+
+/// How long a link that sets a password is good for.
+const INVITATION: Length = Length::hours(7 * 24);
 
 /// Shorter passwords are refused.
 pub const MIN_PASSWORD: usize = 10;
@@ -40,7 +43,12 @@ impl App {
     ) -> Result<Operator> {
         self.authorise(actor, Act::Administer).await?;
         let email = fold(email);
-        if !email.contains('@') || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        // Letters that only look like others would make a second person of one (invariant 8).
+        if !email.is_ascii()
+            || email.ends_with('.')
+            || !email.contains('@')
+            || email.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
             return Err(AppError::Input(format!("«{email}» is no mail address")));
         }
         if roles.is_empty() {
@@ -62,6 +70,7 @@ impl App {
             Change::Invite {
                 email: email.clone(),
                 invitation: hash_token(&token),
+                until: INVITATION.after(self.now()),
             },
         )
         .await?;
@@ -96,7 +105,7 @@ impl App {
         }
     }
 
-    /// Whether the link's token is the one that was given out.
+    /// Whether the link's token is the one that was given out last, and is still good.
     pub async fn is_invited(&self, email: &str, token: &str) -> Result<bool> {
         let credentials = self
             .store
@@ -104,28 +113,26 @@ impl App {
             .await?
             .unwrap_or_default();
         let given = hash_token(token);
-        Ok(credentials
-            .invitation
-            .is_some_and(|i| bool::from(i.as_bytes().ct_eq(given.as_bytes()))))
+        Ok(credentials.invitation.is_some_and(|(invitation, until)| {
+            let same = bool::from(invitation.as_bytes().ct_eq(given.as_bytes()));
+            same && self.now() < until
+        }))
     }
 
     /// Sets a password through a one-time link.
     pub async fn set_password(&self, email: &str, token: &str, password: &str) -> Result<()> {
+        let used_up = || {
+            AppError::Policy("this link is not valid any more; ask an admin for a new one".into())
+        };
         let email = fold(email);
         if !self.is_invited(&email, token).await? {
-            return Err(AppError::Policy(
-                "this link is not valid any more; ask an admin for a new one".into(),
-            ));
+            return Err(used_up());
         }
         if password.chars().count() < MIN_PASSWORD {
             return Err(AppError::Input(format!(
                 "the password has fewer than {MIN_PASSWORD} characters"
             )));
         }
-        self.store_password(&email, password).await
-    }
-
-    pub(crate) async fn store_password(&self, email: &str, password: &str) -> Result<()> {
         let password = password.to_owned();
         let hash = tokio::task::spawn_blocking(move || {
             Argon2::default()
@@ -135,15 +142,16 @@ impl App {
         .await
         .map_err(|e| AppError::Failed(e.to_string()))?
         .map_err(|e| AppError::Failed(e.to_string()))?;
-        self.commit(
-            &Actor::Operator(email.to_owned()),
-            Change::Password {
-                email: email.to_owned(),
-                hash,
-            },
-        )
-        .await?;
-        Ok(())
+        let change = Change::Password {
+            email: email.clone(),
+            hash,
+            invitation: Some(hash_token(token)),
+        };
+        match self.commit(&Actor::Operator(email), change).await {
+            // Somebody else used the link in the meantime.
+            Err(StoreError::Conflict) => Err(used_up()),
+            other => Ok(other?),
+        }
     }
 
     /// The same answer, after the same work, whether the address or the password is wrong.
@@ -182,7 +190,7 @@ impl App {
             expires_at: SESSION.after(self.now()),
         };
         self.store
-            .begin_session(&hash_token(&token), &session)
+            .begin_session(&hash_token(&token), &session, self.now())
             .await?;
         Ok(SignedIn { token, session })
     }

@@ -39,15 +39,7 @@ impl App {
 
     /// Without asking who asks: for what is public, and for what asked already.
     pub(crate) async fn shown(&self, order: Order) -> Result<Shown> {
-        let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
-        let due;
-        (notices.planned, due) = self.planned(&order).await?;
-        if let Some(retraction) = order.retraction() {
-            notices.cancelled += retraction.answer.unclaimed;
-            let due = self.store.to_correct(order.id).await?;
-            corrections.planned =
-                (due - self.store.receipted(order.id, Kind::Correction).await?).len();
-        }
+        let (notices, corrections, due) = self.told(&order).await?;
         let at = self.now();
         let standing = self.live.view().standing(order.id, at);
         Ok(Shown {
@@ -58,5 +50,19 @@ impl App {
             corrections,
             standing,
         })
+    }
+
+    /// How an order's notices and corrections stand, and how many of the planned wait for nothing.
+    pub(crate) async fn told(&self, order: &Order) -> Result<(Counts, Counts, u64)> {
+        let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
+        let due;
+        (notices.planned, due) = self.planned(order).await?;
+        if let Some(retraction) = order.retraction() {
+            notices.cancelled += retraction.answer.unclaimed;
+            let people = self.store.to_correct(order.id).await?;
+            corrections.planned =
+                (people - self.store.receipted(order.id, Kind::Correction).await?).len();
+        }
+        Ok((notices, corrections, due))
     }
 }

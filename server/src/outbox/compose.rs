@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use countermand_core::notice::{Key, Kind, ReceiptState};
 
+use super::lease::Lease;
 use super::message::{MessageError, NoticeMail, bare_address};
 use super::office::{Brief, Office};
 use super::transport::Outgoing;
@@ -16,6 +17,8 @@ pub(super) struct Desk {
     pub(super) store: Arc<Store>,
     pub(super) office: Arc<dyn Office>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Under which its sender holds what it sends.
+    pub(super) lease: Lease,
     /// The mailbox of the config, `IT Security <it@example.test>`.
     from: String,
     sender: String,
@@ -51,6 +54,7 @@ impl Desk {
             store,
             office,
             clock,
+            lease: Lease::default(),
             from,
             sender,
             domain,

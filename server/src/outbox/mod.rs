@@ -2,6 +2,7 @@
 //! tell truthfully what became of it. The only place that knows lettre and SMTP.
 
 mod compose;
+pub mod lease;
 pub mod maildir;
 pub mod message;
 pub mod office;

@@ -257,6 +257,7 @@ impl Sessions {
 }
 
 async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Delivered {
+    let held = desk.lease.hold();
     let mut all = Vec::with_capacity(claims.len());
     let (mut batch, mut offered) = (Vec::new(), Vec::new());
     for claim in claims {
@@ -282,7 +283,7 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
     }
     let (mut was_heard, mut trouble) = (false, None);
     if !batch.is_empty() {
-        let outcomes = session.deliver(&batch).await;
+        let outcomes = session.deliver_while(&batch, &held).await;
         for (claim, outcome) in offered.into_iter().zip(outcomes) {
             match &outcome {
                 transport::Outcome::Unknown { detail }

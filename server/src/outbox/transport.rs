@@ -1,5 +1,6 @@
 //! The one door through which messages leave, whatever stands behind it.
 
+use super::lease::{Held, Lease};
 use std::path::PathBuf;
 
 use super::maildir;
@@ -133,8 +134,13 @@ impl Session {
     /// was not begun is `Deferred`, and the next call opens a new connection. A
     /// call that is dropped half-way closes the connection.
     pub async fn deliver(&mut self, batch: &[Outgoing]) -> Vec<Outcome> {
+        self.deliver_while(batch, &Lease::default().hold()).await
+    }
+
+    /// The same, and begins no message once `held` no longer stands.
+    pub async fn deliver_while(&mut self, batch: &[Outgoing], held: &Held) -> Vec<Outcome> {
         match &mut self.0 {
-            Kind::Smtp(session) => session.deliver(batch).await,
+            Kind::Smtp(session) => session.deliver(batch, held).await,
             Kind::Mailbox { dir, durable } => {
                 let (dir, durable, batch) = (dir.clone(), *durable, batch.to_vec());
                 let offered = batch.len();

@@ -275,7 +275,9 @@ impl Sender {
         // First, so that we never bury ourselves.
         if is_over(self.renewed, RENEW) {
             let until = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+            let asked = std::time::Instant::now();
             self.desk.store.renew_worker(&self.name, until).await?;
+            self.desk.lease.renew(asked, LEASE.unsigned_abs());
             self.renewed = Some(now);
         }
         if is_over(self.buried, BURY) {

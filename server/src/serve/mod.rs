@@ -5,6 +5,7 @@ mod doors;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -29,6 +30,9 @@ use crate::web::{self, Web};
 pub fn mailbox(data: &Path) -> PathBuf {
     data.join("mailbox")
 }
+
+/// How long requests may go on after the server was asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// How a server differs from the plain one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,12 +171,20 @@ pub async fn run(
     let listener = axum::serve::ListenerExt::tap_io(listener, |tcp| {
         let _ = tcp.set_nodelay(true);
     });
-    axum::serve(
+    let served = axum::serve(
         listener,
         router.into_make_service_with_connect_info::<std::net::SocketAddr>(),
     )
-    .with_graceful_shutdown(stopped(stopping))
-    .await?;
+    .with_graceful_shutdown(stopped(stopping.clone()));
+    // A request that never ends must not keep the server from ending.
+    let at_the_latest = async {
+        stopped(stopping).await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = served.into_future() => served?,
+        () = at_the_latest => {}
+    }
     sending.await??;
     gate.flush().await?;
     Ok(())

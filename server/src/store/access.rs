@@ -14,8 +14,8 @@ use super::{Result, Store, StoreError};
 pub struct Credentials {
     /// argon2 hash.
     pub password: Option<String>,
-    /// Hash of a set-up link's token.
-    pub invitation: Option<String>,
+    /// Hash of a set-up link's token, and when it ends.
+    pub invitation: Option<(String, Timestamp)>,
 }
 
 /// A signed-in operator's session; the token itself is only in the cookie.
@@ -47,12 +47,15 @@ pub(super) async fn save_invitation(
     write: &mut Write,
     email: &str,
     invitation: &str,
+    until: Timestamp,
 ) -> Result<()> {
-    let done = sqlx::query("UPDATE operator SET invitation = $2 WHERE email = $1")
-        .bind(email)
-        .bind(invitation)
-        .execute(write.db())
-        .await?;
+    let done =
+        sqlx::query("UPDATE operator SET invitation = $2, invitation_until = $3 WHERE email = $1")
+            .bind(email)
+            .bind(invitation)
+            .bind(micros(until))
+            .execute(write.db())
+            .await?;
     if done.rows_affected() == 0 {
         Err(no_operator(email))
     } else {
@@ -60,14 +63,30 @@ pub(super) async fn save_invitation(
     }
 }
 
-pub(super) async fn save_password(write: &mut Write, email: &str, hash: &str) -> Result<()> {
-    let done = sqlx::query("UPDATE operator SET password = $2, invitation = NULL WHERE email = $1")
-        .bind(email)
-        .bind(hash)
-        .execute(write.db())
-        .await?;
-    if done.rows_affected() == 0 {
-        return Err(no_operator(email));
+/// With an invitation only while it is there: of two who use one link at once, one is too late, and
+/// is told so as a conflict.
+pub(super) async fn save_password(
+    write: &mut Write,
+    email: &str,
+    hash: &str,
+    invitation: Option<&str>,
+    at: Timestamp,
+) -> Result<()> {
+    const ANY: &str = "UPDATE operator SET password = $2, invitation = NULL, invitation_until = NULL WHERE email = $1";
+    const INVITED: &str = "UPDATE operator SET password = $2, invitation = NULL, invitation_until = NULL WHERE email = $1 AND invitation = $3 AND invitation_until > $4";
+    let query = match invitation {
+        None => sqlx::query(ANY).bind(email).bind(hash),
+        Some(invitation) => sqlx::query(INVITED)
+            .bind(email)
+            .bind(hash)
+            .bind(invitation)
+            .bind(micros(at)),
+    };
+    if query.execute(write.db()).await?.rows_affected() == 0 {
+        return Err(match invitation {
+            None => no_operator(email),
+            Some(_) => StoreError::Conflict,
+        });
     }
     sqlx::query("DELETE FROM session WHERE email = $1")
         .bind(email)
@@ -99,22 +118,36 @@ impl Store {
     }
 
     pub async fn credentials(&self, email: &str) -> Result<Option<Credentials>> {
-        let row = sqlx::query("SELECT password, invitation FROM operator WHERE email = $1")
-            .bind(email)
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = sqlx::query(
+            "SELECT password, invitation, invitation_until FROM operator WHERE email = $1",
+        )
+        .bind(email)
+        .fetch_optional(&self.readers)
+        .await?;
         row.map(|r| {
+            let invitation: Option<String> = r.try_get("invitation")?;
+            let until: Option<i64> = r.try_get("invitation_until")?;
             Ok(Credentials {
                 password: r.try_get("password")?,
-                invitation: r.try_get("invitation")?,
+                invitation: invitation.zip(until.map(time)),
             })
         })
         .transpose()
     }
 
-    /// Begins a session. `token` is the hash of what the cookie holds.
-    pub async fn begin_session(&self, token: &str, session: &Session) -> Result<()> {
+    /// Begins a session, and forgets those that are over. `token` is the hash of what the cookie
+    /// holds.
+    pub async fn begin_session(
+        &self,
+        token: &str,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut write = self.begin().await?;
+        sqlx::query("DELETE FROM session WHERE expires_at <= $1")
+            .bind(micros(now))
+            .execute(write.db())
+            .await?;
         sqlx::query("INSERT INTO session (token, email, csrf, expires_at) VALUES ($1, $2, $3, $4)")
             .bind(token)
             .bind(&session.email)

@@ -105,6 +105,15 @@ impl Store {
                 .filter(|e| e.number <= entries as u64)
                 .for_each(|e| verifier.take(e));
         }
-        Ok(verifier.finish(Some((entries as u64, &hash))))
+        let mut verified = verifier.finish(Some((entries as u64, &hash)));
+        // Numbers run from 1 to the head without gaps; whatever stands outside was put there.
+        let stray: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(number) AS BIGINT) FROM audit WHERE number < 1 OR number > (SELECT entries FROM audit_head WHERE one = 1)")
+            .fetch_one(&self.readers)
+            .await?;
+        if let Some(stray) = stray {
+            verified.ok = false;
+            verified.first_bad = verified.first_bad.or(Some(stray.max(0) as u64));
+        }
+        Ok(verified)
     }
 }

@@ -11,11 +11,18 @@ impl Store {
         let mut packages = Vec::new();
         match &commit.change {
             Change::Operator(operator) => access::save_operator(&mut write, operator).await?,
-            Change::Invite { email, invitation } => {
-                access::save_invitation(&mut write, email, invitation).await?
-            }
-            Change::Password { email, hash } => {
-                access::save_password(&mut write, email, hash).await?
+            Change::Invite {
+                email,
+                invitation,
+                until,
+            } => access::save_invitation(&mut write, email, invitation, *until).await?,
+            Change::Password {
+                email,
+                hash,
+                invitation,
+            } => {
+                let invitation = invitation.as_deref();
+                access::save_password(&mut write, email, hash, invitation, commit.at).await?
             }
             Change::Settings { was, settings, .. } => {
                 orders::save_settings(&mut write, was.as_ref(), settings).await?

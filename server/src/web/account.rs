@@ -225,7 +225,7 @@ fn set_up_form(
 fn used_up() -> Fault {
     Fault::new(
         StatusCode::FORBIDDEN,
-        "This link is not valid any more: it works once, and a newer link replaces it.",
+        "This link is not valid any more: it works once and for seven days, and a newer link replaces it.",
         "Ask an admin for a new one.",
     )
 }

@@ -1,7 +1,7 @@
 //! What the pages remember between two requests, and can lose without harm.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countermand_core::audit::{Entry, Verified};
 use countermand_core::id::OrderId;
@@ -14,6 +14,9 @@ use super::pages::Flash;
 /// More sessions than any organisation has operators.
 const FLASHES: usize = 1_000;
 
+/// Open pages that are told of changes; the others are as good, once loaded anew.
+const STREAMS: usize = 200;
+
 /// Each hashing takes 19 MiB and a core for a moment.
 const HASHINGS: usize = 4;
 
@@ -21,12 +24,26 @@ const HASHINGS: usize = 4;
 pub struct Memory {
     pub(super) limiter: Limiter,
     pub(super) hashing: Semaphore,
+    pub(super) streams: Arc<Semaphore>,
     /// What the last act did, by the session's csrf token: said once.
     flashes: Mutex<HashMap<String, Flash>>,
     /// The record of an order as last read: its statement must answer while the database is away.
     histories: Mutex<HashMap<OrderId, Vec<Entry>>>,
+    counts: tokio::sync::Mutex<Counts>,
     /// The last walk along the record: it is long, and nobody needs it at each look.
     verified: Mutex<Option<(Verified, Timestamp)>>,
+}
+
+/// What the list of orders counts by walking over all devices, at one version of the index and in
+/// one minute: every open list asks at every commit, and each answer is the same. It holds one entry
+/// an order, and nothing of the version before.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    of: (i64, i64),
+    /// People and devices that an order reaches.
+    pub reach: HashMap<OrderId, (u64, u64)>,
+    /// People and devices known, devices refused.
+    pub totals: Option<(u64, u64, u64)>,
 }
 
 impl Default for Memory {
@@ -34,8 +51,10 @@ impl Default for Memory {
         Memory {
             limiter: Limiter::default(),
             hashing: Semaphore::new(HASHINGS),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             flashes: Mutex::default(),
             histories: Mutex::default(),
+            counts: tokio::sync::Mutex::default(),
             verified: Mutex::default(),
         }
     }
@@ -64,6 +83,23 @@ impl Memory {
 
     pub(super) fn history(&self, order: OrderId) -> Option<Vec<Entry>> {
         lock(&self.histories).get(&order).cloned()
+    }
+
+    /// Whoever holds this counts, the others wait and read: hold it for one count at a time.
+    pub(super) async fn counts(
+        &self,
+        version: i64,
+        now: Timestamp,
+    ) -> tokio::sync::MutexGuard<'_, Counts> {
+        let mut counts = self.counts.lock().await;
+        let of = (version, now.as_second().div_euclid(60));
+        if counts.of != of {
+            *counts = Counts {
+                of,
+                ..Counts::default()
+            };
+        }
+        counts
     }
 
     pub(super) fn keep_verified(&self, verified: &Verified, at: Timestamp) {

@@ -209,7 +209,7 @@ fn what_was_sent_is_corrected() {
         (&status["finished"], &status["corrections"]["accepted"]),
         (&true.into(), &2.into())
     );
-    assert_eq!(shop.gets(ANN, "audit log")[6]["shell_of"], "tester");
+    assert_eq!(shop.gets(ANN, "audit log")[7]["shell_of"], "tester");
 }
 
 #[test]

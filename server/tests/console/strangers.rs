@@ -295,6 +295,36 @@ async fn a_link_sets_the_first_password_once() {
     assert_eq!(visitor.get("/").await.status, 200);
     assert_eq!(visitor.get(&path).await.status, 403);
     assert_eq!(send("long enough a", "long enough a").await.status, 403);
+
+    let link = house.app.invite(&shell, RITA).await.unwrap();
+    let path = link.split_once("8420").unwrap().1;
+    assert_eq!(visitor.get(path).await.status, 200);
+    house
+        .clock
+        .advance(jiff::SignedDuration::from_hours(7 * 24));
+    assert_eq!(visitor.get(path).await.status, 403, "seven days are over");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session_and_there_are_not_too_many() {
+    let house = House::build().await;
+    house.published(TITLE).await;
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let mut stream = rita.stream("/events").await;
+    rita.post("/sign-out", &[]).await;
+    house.clock.advance(jiff::SignedDuration::from_mins(2));
+    house.published("Another").await;
+    while let Ok(Some(_)) = stream.chunk().await {}
+
+    let rita = Visitor::signed_in(&house, RITA).await;
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        let stream = rita.stream("/events").await;
+        assert_eq!(stream.status(), 200);
+        open.push(stream);
+    }
+    assert_eq!(rita.stream("/events").await.status(), 503);
+    assert_eq!(rita.get("/").await.status, 200);
 }
 
 #[tokio::test]

@@ -49,7 +49,6 @@ async fn a_refused_phone_is_told_in_its_own_protocol_and_a_browser_by_a_page() {
         "TikTok",
         reference.unwrap(),
         "https://countermand.corp.test/o/",
-        "/me",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }

@@ -10,6 +10,7 @@ use crate::fixture::*;
 on_both!(
     operators_are_added_and_given_other_roles,
     a_password_uses_up_the_invitation_and_ends_sessions,
+    one_link_sets_one_password_and_not_for_ever,
     nobody_invites_or_changes_whom_there_is_not,
     an_expired_session_is_none,
     refusals_of_one_cause_are_one,
@@ -28,6 +29,7 @@ fn invite(email: &str, invitation: &str) -> Change {
     Change::Invite {
         email: email.to_owned(),
         invitation: invitation.to_owned(),
+        until: t(50),
     }
 }
 
@@ -35,6 +37,15 @@ fn password(email: &str, hash: &str) -> Change {
     Change::Password {
         email: email.to_owned(),
         hash: hash.to_owned(),
+        invitation: None,
+    }
+}
+
+fn invited_password(email: &str, hash: &str, invitation: &str) -> Change {
+    Change::Password {
+        email: email.to_owned(),
+        hash: hash.to_owned(),
+        invitation: Some(invitation.to_owned()),
     }
 }
 
@@ -79,15 +90,15 @@ async fn operators_are_added_and_given_other_roles(db: &Db) {
 async fn a_password_uses_up_the_invitation_and_ends_sessions(db: &Db) {
     for email in ["al@corp.test", "bea@corp.test"] {
         db.put(operator(email, &[Role::Viewer])).await;
-        db.begin_session(&format!("token of {email}"), &session(email, 100))
+        db.begin_session(&format!("token of {email}"), &session(email, 100), t(0))
             .await
             .unwrap();
     }
     db.put(invite("al@corp.test", "token hash")).await;
     let known = db.credentials("al@corp.test").await.unwrap().unwrap();
     assert_eq!(
-        (known.password, known.invitation.as_deref()),
-        (None, Some("token hash"))
+        (known.password, known.invitation),
+        (None, Some(("token hash".to_owned(), t(50))))
     );
     db.put(password("al@corp.test", "hash")).await;
     let known = db.credentials("al@corp.test").await.unwrap().unwrap();
@@ -121,7 +132,7 @@ async fn nobody_invites_or_changes_whom_there_is_not(db: &Db) {
 }
 
 async fn an_expired_session_is_none(db: &Db) {
-    db.begin_session("token", &session("al@corp.test", 100))
+    db.begin_session("token", &session("al@corp.test", 100), t(0))
         .await
         .unwrap();
     let found = db.session("token", t(99)).await.unwrap().unwrap();
@@ -132,12 +143,38 @@ async fn an_expired_session_is_none(db: &Db) {
     assert_eq!(found.expires_at, t(100));
     assert!(db.session("token", t(100)).await.unwrap().is_none());
     assert!(db.session("other", t(0)).await.unwrap().is_none());
-    db.begin_session("token", &session("bea@corp.test", 100))
+    db.begin_session("token", &session("bea@corp.test", 100), t(0))
         .await
         .unwrap_err();
     db.end_session("token").await.unwrap();
     assert!(db.session("token", t(0)).await.unwrap().is_none());
     db.end_session("token").await.unwrap();
+    // Whoever signs in sweeps out what is over.
+    for (token, until, now) in [("old", 100, 0), ("good", 101, 0), ("new", 300, 100)] {
+        db.begin_session(token, &session("al@corp.test", until), t(now))
+            .await
+            .unwrap();
+    }
+    assert!(db.session("old", t(0)).await.unwrap().is_none());
+    assert!(db.session("good", t(0)).await.unwrap().is_some());
+}
+
+async fn one_link_sets_one_password_and_not_for_ever(db: &Db) {
+    let al = "al@corp.test";
+    db.put(operator(al, &[Role::Viewer])).await;
+    db.put(invite(al, "link")).await;
+    let refused = async |change: Change, at: i64| {
+        let error = db.commit(&by_somebody(change, t(at))).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict), "{error:?}");
+    };
+    refused(invited_password(al, "theirs", "other"), 0).await;
+    refused(invited_password(al, "late", "link"), 50).await;
+    db.commit(&by_somebody(invited_password(al, "first", "link"), t(49)))
+        .await
+        .unwrap();
+    refused(invited_password(al, "second", "link"), 49).await;
+    let known = db.credentials(al).await.unwrap().unwrap();
+    assert_eq!(known.password.as_deref(), Some("first"));
 }
 
 async fn refusals_of_one_cause_are_one(db: &Db) {

@@ -132,6 +132,7 @@ async fn a_failed_commit_leaves_nothing(db: &Db) {
         Change::Invite {
             email: "nobody@corp.test".to_owned(),
             invitation: "x".to_owned(),
+            until: t(9),
         },
     ] {
         db.commit(&by_somebody(wrong, t(5))).await.unwrap_err();

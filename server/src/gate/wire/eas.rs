@@ -154,6 +154,8 @@ impl EasRequest {
 fn is_activesync(path: &str) -> bool {
     percent_decoded(path)
         .split(|byte| *byte == b'/')
+        // Some servers drop what follows a `;` in a segment (RFC 3986, 3.3).
+        .filter_map(|segment| segment.split(|byte| *byte == b';').next())
         .any(|segment| segment.eq_ignore_ascii_case(PATH.as_bytes()))
 }
 

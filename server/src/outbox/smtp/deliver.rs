@@ -11,6 +11,7 @@ use super::connect::{Link, connect};
 use super::envelope::{self, Envelope};
 use super::reply::Reply;
 use super::wire::{COMMAND_TIMEOUT, Lost};
+use crate::outbox::lease::Held;
 use crate::outbox::transport::{OpenError, Outcome, Outgoing};
 
 /// Not worth waiting longer for a farewell.
@@ -32,7 +33,11 @@ impl SmtpSession {
         })
     }
 
-    pub(in crate::outbox) async fn deliver(&mut self, batch: &[Outgoing]) -> Vec<Outcome> {
+    pub(in crate::outbox) async fn deliver(
+        &mut self,
+        batch: &[Outgoing],
+        held: &Held,
+    ) -> Vec<Outcome> {
         // Taken out for the time of the call: if the call is dropped half-way, the
         // connection ends with it, and nobody reads the answers of another batch.
         let mut kept = self.link.take();
@@ -45,7 +50,7 @@ impl SmtpSession {
                     Err(error) => return vec![not_opened(&error); batch.len()],
                 },
             };
-            let mut run = Run::new(&mut link, batch, self.config.final_dot_timeout());
+            let mut run = Run::new(&mut link, batch, held, self.config.final_dot_timeout());
             match run.all().await {
                 Ok(()) => {
                     let outcomes = run.outcomes("not begun", None);
@@ -54,7 +59,7 @@ impl SmtpSession {
                 }
                 // Relays end idle connections. One that was kept and answers
                 // nothing, or only that it closes, has taken nothing of this batch.
-                Err(_) if reused && !run.heard => {}
+                Err(_) if reused && !run.heard && held.stands() => {}
                 Err(broken) => return run.outcomes(&broken.why, broken.code),
             }
         }
@@ -104,6 +109,13 @@ impl Broken {
         }
     }
 
+    fn no_longer_ours() -> Self {
+        Broken {
+            why: "this sender slept longer than its lease".to_owned(),
+            code: None,
+        }
+    }
+
     fn senseless(step: &str, reply: &Reply) -> Self {
         Broken {
             why: format!("an answer to {step} that makes no sense: {reply}"),
@@ -116,6 +128,7 @@ impl Broken {
 struct Run<'a> {
     link: &'a mut Link,
     batch: &'a [Outgoing],
+    held: &'a Held,
     final_dot_timeout: Duration,
     known: Vec<Option<Outcome>>,
     /// The relay said something of use in this run.
@@ -123,10 +136,16 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(link: &'a mut Link, batch: &'a [Outgoing], final_dot_timeout: Duration) -> Self {
+    fn new(
+        link: &'a mut Link,
+        batch: &'a [Outgoing],
+        held: &'a Held,
+        final_dot_timeout: Duration,
+    ) -> Self {
         Run {
             link,
             batch,
+            held,
             final_dot_timeout,
             known: vec![None; batch.len()],
             heard: false,
@@ -154,6 +173,10 @@ impl<'a> Run<'a> {
             let mut group = Vec::new();
             let mut dot = 0;
             if let Some(at) = awaited {
+                // The last moment at which nothing of it has left.
+                if !self.held.stands() {
+                    return Err(Broken::no_longer_ours());
+                }
                 envelope::stuff(&self.batch[at].bytes, &mut group);
                 dot = group.len();
                 group.extend_from_slice(b".\r\n");

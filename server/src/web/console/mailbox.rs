@@ -4,6 +4,7 @@ use std::path::{Path as Folder, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use countermand_core::actor::Act;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -23,7 +24,20 @@ pub(in crate::web) struct Asked {
     q: Option<String>,
 }
 
-fn folder(web: &Web) -> Result<PathBuf, Fault> {
+/// Its mails name everyone who was written to: for those who look people up (invariant 37). The
+/// demo's people are made up.
+pub(super) fn may_read(web: &Web, by: &SignedIn) -> bool {
+    web.demo || by.may(Act::LookUp)
+}
+
+fn folder(web: &Web, by: &SignedIn) -> Result<PathBuf, Fault> {
+    if !may_read(web, by) {
+        return Err(Fault::policy(format!(
+            "{} may not {}, and the mailbox shows who was written to.",
+            by.operator.email,
+            Act::LookUp.in_words()
+        )));
+    }
     web.mailbox.clone().ok_or_else(|| {
         Fault::nothing_here(
             "There is no mailbox: notices go to a mail server (transport = \"smtp\").",
@@ -46,7 +60,7 @@ pub(in crate::web) async fn list(
     Query(asked): Query<Asked>,
     by: SignedIn,
 ) -> Answer {
-    let folder = folder(&web)?;
+    let folder = folder(&web, &by)?;
     let number = page_number(asked.page);
     let search = asked.q.unwrap_or_default();
     let sought = search.trim().to_lowercase();
@@ -108,7 +122,7 @@ pub(in crate::web) async fn show(
     Path(id): Path<String>,
     by: SignedIn,
 ) -> Answer {
-    let folder = folder(&web)?;
+    let folder = folder(&web, &by)?;
     let mail = beside(move || maildir::read(&folder, &id)).await?;
     let header = |name: &str| {
         mail.headers

@@ -138,7 +138,7 @@ async fn shell(web: &Web, by: &SignedIn) -> Result<Shell, Fault> {
             web.memory.said(&by.session.csrf)
         },
         warnings: warnings(web).await?,
-        has_mailbox: web.mailbox.is_some(),
+        has_mailbox: web.mailbox.is_some() && mailbox::may_read(web, by),
     })
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use countermand_core::actor::Act;
 use serde::Deserialize;
 
 use super::{ROWS, called, find, page, page_number, shell, when, zone};
 use crate::web::Web;
 use crate::web::errors::Answer;
-use crate::web::pages::{Bar, KindRow, Notices, Pager, Untold};
+use crate::web::pages::{Bar, Count, KindRow, Notices, Pager, Untold};
 use crate::web::session::SignedIn;
 
 #[derive(Debug, Deserialize)]
@@ -32,7 +33,8 @@ pub(in crate::web) async fn show(
         .unreached(order.id, (number - 1) * ROWS, ROWS)
         .await?;
     let zone = zone(&web, &by, Some(order));
-    let untold = {
+    let may_see_whom = by.may(Act::LookUp);
+    let untold = if may_see_whom {
         let view = web.app.live.view();
         unreached
             .into_iter()
@@ -46,7 +48,10 @@ pub(in crate::web) async fn show(
                 words: one.detail,
             })
             .collect()
+    } else {
+        Vec::new()
     };
+    let unnamed = Some(Count(total)).filter(|_| total > 0 && !may_see_whom);
     let id = called(&web, order);
     let kind = |name: &str, counts| KindRow {
         name: name.to_owned(),
@@ -61,6 +66,7 @@ pub(in crate::web) async fn show(
         title: order.title().to_owned(),
         kinds,
         untold,
+        unnamed,
         pager: Pager::new(&format!("/orders/{id}/notices"), number, ROWS, total),
         id,
     })

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Bar, Pager, Shell, When};
+use super::{Bar, Count, Pager, Shell, When};
 
 #[derive(Debug, Clone, Template)]
 #[template(path = "notices.html")]
@@ -13,6 +13,8 @@ pub struct Notices {
     pub kinds: Vec<KindRow>,
     /// Who has to be reached by another way: rejected, unknown, or never accepted.
     pub untold: Vec<Untold>,
+    /// How many there are, for an operator who may not see whom.
+    pub unnamed: Option<Count>,
     pub pager: Pager,
 }
 

@@ -23,8 +23,8 @@ pub struct OrderRow {
     pub title: String,
     pub state: Pill,
     pub deadline: When,
-    pub people: Count,
-    pub devices: Count,
+    /// Whom and what it reaches now; absent once it has ended.
+    pub reach: Option<(Count, Count)>,
     /// Absent before publication.
     pub notices: Option<Bar>,
 }

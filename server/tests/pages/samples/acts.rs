@@ -299,6 +299,7 @@ pub(super) fn notices() -> Notices {
                 words: "No answer after the final dot within 60 s".into(),
             },
         ],
+        unnamed: None,
         pager: Pager::new("/orders/7Q2M/notices", 1, 50, 35),
     }
 }

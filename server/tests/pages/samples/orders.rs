@@ -7,15 +7,15 @@ use super::*;
 pub(super) const TITLE: &str = "Remove TikTok from phones that read company mail";
 
 pub(super) fn orders(shell: Shell) -> Orders {
-    let row = |id: &str, title: &str, state, deadline, people, devices, notices| OrderRow {
-        id: id.into(),
-        title: title.into(),
-        state,
-        deadline,
-        people: Count(people),
-        devices: Count(devices),
-        notices,
-    };
+    let row =
+        |id: &str, title: &str, state, deadline, reach: Option<(u64, u64)>, notices| OrderRow {
+            id: id.into(),
+            title: title.into(),
+            state,
+            deadline,
+            reach: reach.map(|(people, devices)| (Count(people), Count(devices))),
+            notices,
+        };
     Orders {
         shell,
         rows: vec![
@@ -24,8 +24,7 @@ pub(super) fn orders(shell: Shell) -> Orders {
                 "Update WhatsApp to 2.19.134 or later",
                 Pill::new(Tone::Quiet, "Draft"),
                 When::new("17 Jul 2020, 18:00 CEST", "2020-07-17T18:00:00+02:00"),
-                402,
-                418,
+                Some((402, 418)),
                 None,
             ),
             row(
@@ -33,8 +32,7 @@ pub(super) fn orders(shell: Shell) -> Orders {
                 TITLE,
                 Pill::live(Tone::Deny, "Enforcing"),
                 when("23:59", "23:59"),
-                11_391,
-                12_310,
+                Some((11_391, 12_310)),
                 Some(Bar::of_receipts(&published())),
             ),
             row(
@@ -42,8 +40,7 @@ pub(super) fn orders(shell: Shell) -> Orders {
                 "Old Android versions",
                 Pill::new(Tone::Quiet, "Expired"),
                 When::new("1 Mar 2020, 09:00 PST", "2020-03-01T09:00:00-08:00"),
-                61,
-                64,
+                None,
                 Some(Bar::of_receipts(&Receipts {
                     accepted: 61,
                     ..Receipts::default()
