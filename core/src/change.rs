@@ -132,6 +132,10 @@ pub enum Change {
         exemption: Exemption,
         step: &'static str,
     },
+    /// A backup took the database's place. What happened after it was made is not known here.
+    Restored {
+        from: String,
+    },
     Attestation(Attestation),
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
@@ -217,6 +221,9 @@ impl Change {
                 exemption.order,
                 json!({ "exemption": exemption }),
             ),
+            Change::Restored { from } => {
+                say("database.restore".into(), None, json!({ "from": from }))
+            }
             Change::Attestation(a) => say(
                 "attest".into(),
                 Some(a.order),

@@ -29,6 +29,8 @@ CREATE INDEX session_expires_at ON session (expires_at);
 CREATE TABLE person (id BIGINT PRIMARY KEY, email TEXT NOT NULL, name TEXT NOT NULL, groups TEXT NOT NULL, locale TEXT NOT NULL, time_zone TEXT NOT NULL);
 CREATE TABLE person_address (address TEXT PRIMARY KEY, person BIGINT NOT NULL);
 CREATE INDEX person_address_person ON person_address (person);
+-- An address that a list gave to one known person while another had it: both may be one (invariant 8).
+CREATE TABLE person_claim (address TEXT NOT NULL, person BIGINT NOT NULL, PRIMARY KEY (address, person));
 
 CREATE TABLE package (no BIGINT PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (id, name));
 

@@ -97,7 +97,7 @@ impl App {
         let was = self.exemption(id)?;
         let mut exemption = was.clone();
         let by = fold(actor.name());
-        if self.same_person(&by).contains(&exemption.asked_by) {
+        if self.same_person(&by).await?.contains(&exemption.asked_by) {
             return Err(AppError::Policy(format!(
                 "{by} asked for this exemption; another person approves it"
             )));

@@ -242,11 +242,7 @@ impl App {
 
     /// Every name of the person behind an operator, folded: two accounts of one person are one
     /// person (invariant 8).
-    pub(crate) fn same_person(&self, email: &str) -> BTreeSet<String> {
-        let mut names = BTreeSet::from([fold(email)]);
-        if let Some(person) = self.live.view().person_called(email) {
-            names.extend(person.addresses().map(str::to_owned));
-        }
-        names
+    pub(crate) async fn same_person(&self, email: &str) -> Result<BTreeSet<String>> {
+        Ok(self.store.same_person(&fold(email)).await?)
     }
 }

@@ -1,10 +1,10 @@
 //! Hold, resume, extend: a responder's acts, each alone and at once.
 
 use countermand_core::actor::{Act, Actor};
-use countermand_core::change::Step;
+use countermand_core::change::{Change, Step};
 use countermand_core::fleet::fold;
-use countermand_core::order::Order;
 use countermand_core::order::when::When;
+use countermand_core::order::{Order, State};
 use serde_json::json;
 
 use super::{App, Result};
@@ -42,5 +42,28 @@ impl App {
             |stored, _| Ok(stored.order.clone().extend(to.clone())?),
         )
         .await
+    }
+
+    /// Writes down that a backup took the database's place, and holds every order that stands in it:
+    /// it may have been retracted since, and nobody is to be told, or refused, by a memory.
+    pub async fn after_restore(&self, actor: &Actor, from: &str) -> Result<Vec<Order>> {
+        const WHY: &str =
+            "restored from a backup: whether it still holds is not known; resume or retract it";
+        let change = Change::Restored {
+            from: from.to_owned(),
+        };
+        self.commit(actor, change).await?;
+        let mut held = Vec::new();
+        for stored in self.store.orders().await? {
+            if matches!(stored.order.state, State::Published(_)) {
+                let id = stored.order.id.to_string();
+                let details = json!({ "reason": WHY });
+                let step = self.step(actor, &id, Step::Hold, details, |stored, at| {
+                    Ok(stored.order.clone().hold(&fold(actor.name()), at, WHY)?)
+                });
+                held.push(step.await?);
+            }
+        }
+        Ok(held)
     }
 }

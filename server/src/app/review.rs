@@ -53,7 +53,7 @@ impl App {
     pub async fn approve(&self, actor: &Actor, id: &str, digest: Option<&str>) -> Result<Order> {
         self.authorise(actor, Act::Approve).await?;
         let by = fold(actor.name());
-        let same_person = self.same_person(&by);
+        let same_person = self.same_person(&by).await?;
         self.step(actor, id, Step::Approve, json!({}), |stored, at| {
             let audience = self.live.view().audience(&stored.order)?;
             let now_digest = approval_digest(&stored.order.revision.hash, &audience);

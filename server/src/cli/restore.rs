@@ -50,14 +50,17 @@ impl Restore {
         store::restore(&self.file, &database, self.force).await?;
         let open = place.open().await?;
         let found = open.app.store.audit_verify().await?;
+        let from = self.file.display().to_string();
+        let held = open.app.after_restore(&open.actor, &from).await?;
         let document = serde_json::json!({
             "database": database.display().to_string(),
             "entries": found.entries,
             "ok": found.ok,
+            "held": held.iter().map(|o| o.id.to_string()).collect::<Vec<_>>(),
         });
         place.print.answer(&document, || {
             let record = counted(found.entries, "entry", "entries");
-            format!(
+            let mut text = format!(
                 "Restored {} from {}. Its record has {record} and {}.",
                 database.display(),
                 self.file.display(),
@@ -66,7 +69,15 @@ impl Restore {
                 } else {
                     "has a fault; see audit verify"
                 }
-            )
+            );
+            for order in &held {
+                text += &format!(
+                    "\nOrder {} ({}) is on hold: it may have been retracted since. Resume or retract it.",
+                    order.id.short(),
+                    order.title()
+                );
+            }
+            text
         })?;
         Ok(Exit::Done)
     }

@@ -46,6 +46,8 @@ impl Store {
             Change::Exemption { was, exemption, .. } => {
                 orders::save_exemption(&mut write, was.as_ref(), exemption).await?
             }
+            // The files are in place already; this writes it down.
+            Change::Restored { .. } => {}
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?
             }

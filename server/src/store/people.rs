@@ -127,6 +127,7 @@ pub(super) async fn import(write: &mut Write, rows: &[PersonRow]) -> Result<()> 
             .fetch_one(write.db())
             .await?;
     let mut changed: BTreeSet<PersonId> = BTreeSet::new();
+    let mut claims: Vec<(String, PersonId)> = Vec::new();
     for row in rows {
         let theirs: BTreeSet<PersonId> = std::iter::once(&row.email)
             .chain(&row.aliases)
@@ -141,6 +142,11 @@ pub(super) async fn import(write: &mut Write, rows: &[PersonRow]) -> Result<()> 
             PersonId((next - 1) as u32)
         });
         let mut person = take_row(people.get(&id), id, row);
+        for address in &person.aliases {
+            if owner.get(address).is_some_and(|o| *o != id) {
+                claims.push((address.clone(), id));
+            }
+        }
         person
             .aliases
             .retain(|a| owner.get(a).is_none_or(|o| *o == id));
@@ -152,6 +158,13 @@ pub(super) async fn import(write: &mut Write, rows: &[PersonRow]) -> Result<()> 
     }
     let changed: Vec<&Person> = changed.iter().filter_map(|id| people.get(id)).collect();
     save(write, &changed).await?;
+    for (address, person) in claims {
+        sqlx::query("INSERT INTO person_claim (address, person) VALUES ($1, $2) ON CONFLICT (address, person) DO NOTHING")
+            .bind(address)
+            .bind(i64::from(person.0))
+            .execute(write.db())
+            .await?;
+    }
     write.touch(Touched::People(changed.iter().map(|p| p.id).collect()));
     Ok(())
 }
@@ -205,5 +218,23 @@ impl super::Store {
             .await?
             .pop()
             .ok_or_else(|| StoreError::NotFound(format!("there is no person number {id}")))
+    }
+
+    /// Every address by which whoever has `address` is known, under whatever number: of two accounts
+    /// that some list gave to one person, each counts as the other (invariant 8).
+    pub async fn same_person(&self, address: &str) -> Result<BTreeSet<String>> {
+        const NEXT: &str = "SELECT b.address FROM person_address a JOIN person_address b ON b.person = a.person WHERE a.address = $1 \
+             UNION SELECT c.address FROM person_address a JOIN person_claim c ON c.person = a.person WHERE a.address = $1 \
+             UNION SELECT b.address FROM person_claim c JOIN person_address b ON b.person = c.person WHERE c.address = $1";
+        let mut known = BTreeSet::from([address.to_owned()]);
+        let mut to_ask = vec![address.to_owned()];
+        while let Some(address) = to_ask.pop() {
+            let found: Vec<String> = sqlx::query_scalar(NEXT)
+                .bind(address)
+                .fetch_all(&self.readers)
+                .await?;
+            to_ask.extend(found.into_iter().filter(|a| known.insert(a.clone())));
+        }
+        Ok(known)
     }
 }

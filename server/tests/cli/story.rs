@@ -370,3 +370,25 @@ fn a_backup_brings_everything_back_and_overwrites_nothing() {
         "draft"
     );
 }
+
+#[test]
+fn inv_26_a_backup_from_before_a_retraction_does_not_bring_the_order_back() {
+    let shop = Shop::new();
+    let id = shop.published();
+    shop.does("backup b.db");
+    shop.gets(CY, &format!("order retract {id} --reason Mistake"));
+    let restored = shop.does("restore b.db --force --json").json();
+    assert_eq!(restored["held"], serde_json::json!([id]));
+    assert_eq!(shop.gets(ANN, &format!("order show {id}"))["state"], "held");
+    shop.does("notices send --until-idle");
+    let status = shop.gets(ANN, &format!("notices status {id}"));
+    assert_eq!(status["notices"]["accepted"], 0, "{status}");
+    let log = shop.gets(ANN, "audit log");
+    let actions: Vec<&str> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["action"].as_str())
+        .collect();
+    assert!(actions.contains(&"database.restore"), "{actions:?}");
+}

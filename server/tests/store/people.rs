@@ -128,6 +128,20 @@ async fn two_known_people_who_share_an_address_stay_two(db: &Db) {
     assert_eq!(people[1].aliases, set(&["b@corp.test"]));
     let index = db.index().await;
     assert_eq!(index.person_called("b@corp.test").unwrap().id, PersonId(1));
+    // But whoever may approve is asked for by every address that either list named (invariant 8).
+    for address in ["c@corp.test", "bea@corp.test", "al@corp.test"] {
+        let names = db.same_person(address).await.unwrap();
+        for other in [
+            "c@corp.test",
+            "bea@corp.test",
+            "b@corp.test",
+            "al@corp.test",
+        ] {
+            assert!(names.contains(other), "{address}: {names:?}");
+        }
+    }
+    let alone = db.same_person("nobody@corp.test").await.unwrap();
+    assert_eq!(alone, set(&["nobody@corp.test"]));
 }
 
 async fn letter_case_is_folded_when_asked_for(db: &Db) {

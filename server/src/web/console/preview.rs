@@ -42,7 +42,7 @@ pub(super) async fn preview(
     let now = web.app.now();
     let in_review = matches!(order.state, Life::InReview { .. });
     let own = {
-        let names = web.app.same_person(&by.operator.email);
+        let names = web.app.same_person(&by.operator.email).await?;
         order.authors.iter().any(|author| names.contains(author))
     };
     let may_decide = in_review && by.is(Role::Approver);
