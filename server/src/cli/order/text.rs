@@ -51,18 +51,22 @@ pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exi
         apps: pins.apps.keys().cloned().collect(),
         package_ids: pins.ids.len(),
         comply_by: order.revision.file.deadline.comply_by.to_string(),
-        warnings: Vec::new(),
+        warnings: open.app.lints(&order),
     };
     place.print.answer(&checked, || {
         let names: Vec<&str> = pins.apps.values().map(String::as_str).collect();
-        format!(
+        let mut text = format!(
             "{}: {}. It forbids {} by {}; comply by {}.",
             file.display(),
             place.print.word("fine"),
             names.join(", "),
             counted(pins.ids.len() as u64, "package id", "package ids"),
             steps::deadline(&order)
-        )
+        );
+        for warning in &checked.warnings {
+            text += &format!("\n{}: {warning}.", place.print.word("Note"));
+        }
+        text
     })?;
     Ok(Exit::Done)
 }

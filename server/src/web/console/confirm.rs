@@ -143,8 +143,8 @@ fn publication(web: &Web, by: &SignedIn, order: &Order) -> Result<Vec<Effect>, F
     let told = match &order.revision.file.stages {
         None => "people get the notice, at once".to_owned(),
         Some(stages) => format!(
-            "people get the notice: a first part at once, the others after a pause of {} seconds, unless rejections stop it",
-            stages.pause.as_seconds()
+            "people get the notice: a first part at once, the others after a pause of {} min",
+            stages.pause.as_seconds().div_euclid(60)
         ),
     };
     let refused = if order.revision.file.observe {
