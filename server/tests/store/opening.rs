@@ -54,6 +54,7 @@ async fn two_processes_may_start_at_once(db: &Db) {
         "package",
         "device",
         "device_key",
+        "person_claim",
         "orders",
         "exemption",
         "attestation",
