@@ -128,7 +128,7 @@ pub enum Change {
     },
     /// `was`: likewise.
     Exemption {
-        was: Option<Exemption>,
+        was: Option<Box<Exemption>>,
         exemption: Exemption,
         step: &'static str,
     },

@@ -243,9 +243,10 @@ fn moments() -> Vec<At> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_19_a_sender_killed_again_and_again_forgets_nobody_and_doubles_nothing() {
-    const PEOPLE: u32 = 2_000;
+    const PEOPLE: u32 = 10_000;
     let mut play = Play::new(SQLITE, PEOPLE).await;
-    for at in moments() {
+    let late = [At::Dot(700), At::Rcpt(1_500), At::Answer(3_000)];
+    for at in moments().into_iter().chain(late) {
         play.live_until(at);
         // 16: whoever's mail may have begun is in flight on disk.
         let receipts = play.world.receipts(order_id(ORDER), Kind::Order).await;
@@ -271,31 +272,21 @@ async fn inv_19_a_sender_killed_again_and_again_forgets_nobody_and_doubles_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inv_17_ten_thousand_people_and_one_death_midway() {
-    const PEOPLE: u32 = 10_000;
-    let mut play = Play::new(SQLITE, PEOPLE).await;
-    play.live_until(At::Dot(5_000));
-    play.live_to_the_end();
-    play.check_notices(PEOPLE).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn inv_23_corrections_reach_exactly_the_set_whatever_dies_and_when() {
-    retracted_midway(SQLITE).await;
+    retracted_midway(SQLITE, 10_000, [50, 2_000, 3_000]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_23_corrections_reach_exactly_the_set_on_postgresql_too() {
     if let Some(postgres) = Postgres::shared() {
-        retracted_midway(&postgres.fresh_database()).await;
+        retracted_midway(&postgres.fresh_database(), 1_500, [50, 200, 300]).await;
     }
 }
 
-async fn retracted_midway(database: &str) {
-    const PEOPLE: u32 = 1_500;
+async fn retracted_midway(database: &str, people: u32, deaths: [usize; 3]) {
     let id = order_id(ORDER);
-    let mut play = Play::new(database, PEOPLE).await;
-    for n in [50, 200, 300] {
+    let mut play = Play::new(database, people).await;
+    for n in deaths {
         play.live_until(At::Dot(n));
     }
     // Retracted while the last victim's receipts are in flight on disk and nobody has buried it.
@@ -307,7 +298,7 @@ async fn retracted_midway(database: &str) {
     );
     retract(&play.world.store, id).await;
     let expected = play.world.perhaps_told(id, &[Kind::Order]).await;
-    assert!(expected.len() > 500 && expected.len() < PEOPLE as usize);
+    assert!(expected.len() > 500 && expected.len() < people as usize);
     let orders_before = received(&play.recorder, id, Kind::Order);
 
     for at in moments().into_iter().step_by(2) {

@@ -112,7 +112,7 @@ impl App {
         self.commit(
             actor,
             Change::Exemption {
-                was: Some(was),
+                was: Some(Box::new(was)),
                 exemption: exemption.clone(),
                 step: "approve",
             },
@@ -135,7 +135,7 @@ impl App {
         self.commit(
             actor,
             Change::Exemption {
-                was: Some(was),
+                was: Some(Box::new(was)),
                 exemption: exemption.clone(),
                 step: "end",
             },

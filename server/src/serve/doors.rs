@@ -88,6 +88,7 @@ pub fn figures(door: DoorFigures, view_age: Duration) -> crate::web::DoorFigures
         let_in: door.let_in,
         warned: door.warned,
         refused: door.refused,
+        would_refuse: door.would_refuse,
         p99: door.p99_seconds.map(Duration::from_secs_f64),
         view_age: Some(view_age),
     }

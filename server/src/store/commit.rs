@@ -44,7 +44,7 @@ impl Store {
                 planned,
             } => orders::retract(&mut write, order, *was, planned).await?,
             Change::Exemption { was, exemption, .. } => {
-                orders::save_exemption(&mut write, was.as_ref(), exemption).await?
+                orders::save_exemption(&mut write, was.as_deref(), exemption).await?
             }
             // The files are in place already; this writes it down.
             Change::Restored { .. } => {}

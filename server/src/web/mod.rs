@@ -52,6 +52,8 @@ pub struct DoorFigures {
     pub let_in: u64,
     pub warned: u64,
     pub refused: u64,
+    /// Let in by the observe mode alone.
+    pub would_refuse: u64,
     pub p99: Option<Duration>,
     /// How old the view was with which it last answered.
     pub view_age: Option<Duration>,

@@ -292,7 +292,7 @@ impl History {
                 None => one.approved = Some(("ben@corp.test".to_owned(), self.now)),
                 Some(_) => one.ended = Some(("ben@corp.test".to_owned(), self.now)),
             }
-            (Some(was), Some(one.clone()))
+            (Some(Box::new(was)), Some(one.clone()))
         };
         let exemption = exemption.unwrap();
         self.put(

@@ -185,7 +185,7 @@ async fn exemptions_and_attestations_are_replaced_by_newer_ones(db: &Db) {
         step: "add",
     })
     .await;
-    let was = Some(exemption.clone());
+    let was = Some(Box::new(exemption.clone()));
     exemption.approved = Some(("ben@corp.test".to_owned(), t(1)));
     let approve = Change::Exemption {
         was,

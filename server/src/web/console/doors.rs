@@ -54,6 +54,7 @@ fn row(door: DoorFigures) -> GateRow {
         let_in: Count(door.let_in),
         warned: Count(door.warned),
         refused: Count(door.refused),
+        would_refuse: Count(door.would_refuse),
         p99: time(door.p99),
         view_age: time(door.view_age),
         state,

@@ -28,6 +28,8 @@ pub struct GateRow {
     pub let_in: Count,
     pub warned: Count,
     pub refused: Count,
+    /// Let in by the observe mode alone.
+    pub would_refuse: Count,
     pub p99: String,
     /// `0.2 s`
     pub view_age: String,

@@ -109,6 +109,7 @@ pub(super) fn doors(shell: Shell) -> Doors {
         let_in: Count(let_in),
         warned: Count(warned),
         refused: Count(refused),
+        would_refuse: Count(0),
         p99: p99.into(),
         view_age: age.into(),
         state,
