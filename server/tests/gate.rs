@@ -420,6 +420,12 @@ async fn inv_27_a_view_too_old_leaves_the_door_to_its_own_configuration() {
     assert_eq!(told(&house.sync("DEV9C1E").await), (204, Some("allow")));
     let responder = operator(RESPONDER);
     let id = order.id.to_string();
+    // A held order refuses nobody, so an old view of it closes no door (invariant 36).
+    let app = &house.world.app;
+    app.hold(&responder, &id, "a doubt").await.unwrap();
+    later(60);
+    assert_eq!(told(&house.sync("DEV7F3A").await).0, 204);
+    app.live.follow().await.unwrap();
     house
         .world
         .app

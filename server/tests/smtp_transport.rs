@@ -7,8 +7,9 @@ use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use countermand::outbox::lease::Lease;
 use countermand::outbox::smtp::SmtpConfig;
 use countermand::outbox::transport::{
     OpenError, Outcome, Outgoing, PIPELINE_DEPTH, Session, Transport,
@@ -453,4 +454,21 @@ async fn two_thousand_messages_into_smtp_sink() {
     }
     assert_eq!(seen.len(), 2000);
     assert!(seen.values().all(|&times| times == 1));
+}
+
+#[tokio::test]
+async fn inv_22_a_sender_that_slept_past_its_lease_begins_no_message() {
+    let recorder = Recorder::start();
+    let lease = Lease::default();
+    lease.renew(Instant::now(), Duration::from_secs(60));
+    let held = lease.hold();
+    let mut session = open(config(recorder.port())).await;
+    let outcomes = session.deliver_while(&mails(2), &held).await;
+    assert_eq!(letters(&outcomes), "AA", "{outcomes:?}");
+    // Others have given its receipts up in the meantime; that it renews now does not bring them back.
+    lease.renew(Instant::now(), Duration::ZERO);
+    lease.renew(Instant::now(), Duration::from_secs(60));
+    let outcomes = session.deliver_while(&mails(4), &held).await;
+    assert_eq!(letters(&outcomes), "DDDD", "{outcomes:?}");
+    assert_eq!(recorder.messages().len(), 2);
 }

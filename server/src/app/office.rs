@@ -76,3 +76,49 @@ fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use countermand_core::order::{Approval, OrderFile, Pins, Revision};
+
+    use super::*;
+
+    const ORDER: &str = include_str!("../../../docs/example-order.toml");
+
+    #[test]
+    fn inv_31_what_waited_for_a_retry_ends_with_its_order_and_its_deadline() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let text = format!("expires = \"2020-07-20\"\n{ORDER}");
+        let file = OrderFile::parse(&text).unwrap();
+        let noon = at("2020-07-10T19:00:00Z");
+        let revision = Revision::new(1, "ana", noon, &text, file, Pins::default());
+        let approval = Approval {
+            by: "ben".to_owned(),
+            at: noon,
+            digest: String::new(),
+            audience: Default::default(),
+        };
+        let order = Order::draft(OrderId(uuid::Uuid::nil()), revision)
+            .submit("ana", noon)
+            .and_then(|o| o.approve(approval, &BTreeSet::new()))
+            .and_then(|o| o.publish("ana", noon))
+            .unwrap();
+        let (before, after, ended) = (
+            at("2020-07-11T06:58:00Z"),
+            at("2020-07-11T06:59:00Z"),
+            at("2020-07-20T00:00:00Z"),
+        );
+        let is_late = |kind, now| too_late(&order, kind, now).is_some();
+        assert!(!is_late(Kind::Reminder(1), before));
+        assert!(is_late(Kind::Reminder(1), after));
+        assert!(!is_late(Kind::Order, after) && !is_late(Kind::Blocked, after));
+        assert!(is_late(Kind::Order, ended) && is_late(Kind::Blocked, ended));
+        assert!(
+            !is_late(Kind::Correction, ended),
+            "a correction is never too late"
+        );
+    }
+}

@@ -24,7 +24,7 @@ pub struct Held {
 
 impl Lease {
     /// The store has it renewed for `length`; `asked` is when it was asked to.
-    pub(super) fn renew(&self, asked: Instant, length: Duration) {
+    pub fn renew(&self, asked: Instant, length: Duration) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.until.is_none_or(|until| until < Instant::now()) {
             state.term += 1;

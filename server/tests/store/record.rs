@@ -13,6 +13,7 @@ on_both!(
     entries_are_read_in_order,
     inv_32_a_life_is_read_whole_among_many_other_entries,
     inv_33_tampering_with_entries_shows,
+    inv_33_an_entry_put_beside_the_chain_shows,
     inv_33_a_cut_tail_shows,
     inv_33_the_whole_log_cut_shows,
     inv_33_a_record_cut_with_its_head_shows_only_elsewhere,
@@ -134,6 +135,41 @@ async fn inv_33_tampering_with_entries_shows(db: &Db) {
     db.raw("UPDATE audit SET number = 4 WHERE number = 99")
         .await;
     assert_eq!(db.audit_verify().await.unwrap().first_bad, Some(3));
+}
+
+/// A copy put outside the numbers of the chain, its removal, and the number that is named.
+const STRAYS: &[(&str, &str, u64)] = &[
+    (
+        "INSERT INTO audit SELECT -1, at, actor, action, order_id, details, previous, hash FROM audit WHERE number = 3",
+        "DELETE FROM audit WHERE number = -1",
+        0,
+    ),
+    (
+        "INSERT INTO audit SELECT 0, at, actor, action, order_id, details, previous, hash FROM audit WHERE number = 3",
+        "DELETE FROM audit WHERE number = 0",
+        0,
+    ),
+    (
+        "INSERT INTO audit SELECT 6, at, actor, action, order_id, details, previous, hash FROM audit WHERE number = 3",
+        "DELETE FROM audit WHERE number = 6",
+        6,
+    ),
+    (
+        "INSERT INTO audit SELECT 1005, at, actor, action, order_id, details, previous, hash FROM audit WHERE number = 3",
+        "DELETE FROM audit WHERE number = 1005",
+        1005,
+    ),
+];
+
+async fn inv_33_an_entry_put_beside_the_chain_shows(db: &Db) {
+    with_entries(db, 5).await;
+    for (put, remove, number) in STRAYS {
+        assert_eq!(db.raw(put).await, 1);
+        let verified = db.audit_verify().await.unwrap();
+        assert_eq!((verified.ok, verified.first_bad), (false, Some(*number)));
+        assert_eq!(db.raw(remove).await, 1);
+        assert!(db.audit_verify().await.unwrap().ok);
+    }
 }
 
 async fn inv_33_a_cut_tail_shows(db: &Db) {

@@ -52,6 +52,12 @@ fn done(web: &Web, by: &SignedIn, to: &str, tone: Tone, text: impl Into<String>)
     Ok(see(to))
 }
 
+/// The same, at the order's own page.
+fn back(web: &Web, by: &SignedIn, order: &Order, tone: Tone, text: impl Into<String>) -> Answer {
+    let to = format!("/orders/{}", called(web, order));
+    done(web, by, &to, tone, text)
+}
+
 fn see(to: &str) -> Response {
     Redirect::to(to).into_response()
 }

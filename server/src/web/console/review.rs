@@ -8,7 +8,7 @@ use countermand_core::order::State as Life;
 
 use super::confirm::confirm;
 use super::preview::preview;
-use super::{called, done, find, see};
+use super::{back, called, find, see};
 use crate::web::Web;
 use crate::web::errors::{Answer, Fault};
 use crate::web::pages::{Act, Tone};
@@ -21,11 +21,10 @@ pub(in crate::web) async fn submit(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     let order = web.app.submit(&by.actor(), &order.id.to_string()).await?;
-    let to = format!("/orders/{}", called(&web, &order));
-    done(
+    back(
         &web,
         &by,
-        &to,
+        &order,
         Tone::Allow,
         "Submitted. Another person must approve it before it can be published.",
     )
@@ -38,11 +37,10 @@ pub(in crate::web) async fn withdraw(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     let order = web.app.withdraw(&by.actor(), &order.id.to_string()).await?;
-    let to = format!("/orders/{}", called(&web, &order));
-    done(
+    back(
         &web,
         &by,
-        &to,
+        &order,
         Tone::Plain,
         "Withdrawn. It is a draft again, and an approval is void.",
     )
@@ -60,11 +58,10 @@ pub(in crate::web) async fn approve(
         .app
         .approve(&by.actor(), &order.id.to_string(), digest)
         .await?;
-    let to = format!("/orders/{}", called(&web, &order));
-    done(
+    back(
         &web,
         &by,
-        &to,
+        &order,
         Tone::Allow,
         "Approved: exactly this text, these package ids and this audience. It can be published within seven days.",
     )
@@ -87,11 +84,10 @@ pub(in crate::web) async fn send_back(
         .app
         .send_back(&by.actor(), &order.id.to_string(), remark)
         .await?;
-    let to = format!("/orders/{}", called(&web, &order));
-    done(
+    back(
         &web,
         &by,
-        &to,
+        &order,
         Tone::Plain,
         "Sent back to the author, with your words.",
     )
@@ -123,11 +119,10 @@ pub(in crate::web) async fn publish(
         ));
     }
     let order = web.app.publish(&by.actor(), &order.id.to_string()).await?;
-    let to = format!("/orders/{}", called(&web, &order));
-    done(
+    back(
         &web,
         &by,
-        &to,
+        &order,
         Tone::Allow,
         "Published. Notices begin to leave, and the statement is there.",
     )
