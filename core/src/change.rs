@@ -38,6 +38,8 @@ pub enum Step {
     Resume,
     Extend,
     Retract,
+    /// How a retracted order came to be wrong.
+    Cause,
 }
 
 impl Step {
@@ -54,6 +56,7 @@ impl Step {
             Step::Resume => "resume",
             Step::Extend => "extend",
             Step::Retract => "retract",
+            Step::Cause => "cause",
         }
     }
 }
@@ -203,11 +206,12 @@ impl Change {
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }
             Change::Retract { order, .. } => {
-                let reason = order
-                    .retraction()
-                    .map(|r| r.reason.as_str())
-                    .unwrap_or_default();
-                let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                let retraction = order.retraction();
+                let reason = retraction.map(|r| r.reason.as_str()).unwrap_or_default();
+                let mut details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                if let Some(cause) = retraction.and_then(|r| r.cause.as_deref()) {
+                    details["cause"] = json!(cause);
+                }
                 say(
                     format!("order.{}", Step::Retract.as_str()),
                     Some(order.id),

@@ -166,6 +166,7 @@ fn inv_29_a_correction_stands_alone() {
         by: "rita@example.test".into(),
         at: at("2020-07-11T00:00:00Z"),
         reason: "The mail was meant for nobody".into(),
+        cause: None,
         answer: Default::default(),
     };
     let order = order.retract(retraction).unwrap();

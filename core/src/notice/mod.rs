@@ -5,6 +5,7 @@
 
 pub mod plan;
 pub mod render;
+pub mod token;
 
 use std::fmt;
 use std::str::FromStr;

@@ -83,6 +83,9 @@ pub struct Retraction {
     pub by: String,
     pub at: Timestamp,
     pub reason: String,
+    /// How it came to the mistake, where that is known yet: `reason` says what was wrong.
+    #[serde(default)]
+    pub cause: Option<String>,
     pub answer: RetractAnswer,
 }
 
@@ -328,6 +331,36 @@ impl Order {
             _ => Err(self.wrong(
                 "retracted",
                 "only what was published is retracted; withdraw it instead",
+            )),
+        }
+    }
+}
+
+impl Order {
+    /// Says how it came to the mistake, or says it better. Nothing else of a retraction changes.
+    pub fn say_cause(self, cause: &str) -> Result<Order, TransitionError> {
+        match self.state {
+            State::Retracted {
+                published,
+                hold,
+                retraction,
+            } => {
+                let retraction = Retraction {
+                    cause: Some(cause.to_owned()),
+                    ..retraction
+                };
+                Ok(Order {
+                    state: State::Retracted {
+                        published,
+                        hold,
+                        retraction,
+                    },
+                    ..self
+                })
+            }
+            _ => Err(self.wrong(
+                "given a cause",
+                "a cause says how a retracted order came to be wrong; retract it first",
             )),
         }
     }

@@ -9,13 +9,37 @@ use countermand_core::order::Order;
 use super::{App, AppError, Result};
 
 impl App {
-    /// The notice of that kind to that person.
+    /// The notice of that kind to that person, to be looked at: its link proves nothing.
     pub fn letter(
         &self,
         order: &Order,
         person: PersonId,
         kind: Kind,
         was_refused: bool,
+    ) -> Result<Rendered> {
+        let link = self.config.statement_link(order.id);
+        self.written(order, person, kind, was_refused, link)
+    }
+
+    /// The same to be sent: its link proves that it is genuine, to whoever asks the statement.
+    pub(super) fn sealed_letter(
+        &self,
+        order: &Order,
+        person: PersonId,
+        kind: Kind,
+        was_refused: bool,
+    ) -> Result<Rendered> {
+        let link = self.sealed_link(order, person, kind);
+        self.written(order, person, kind, was_refused, link)
+    }
+
+    fn written(
+        &self,
+        order: &Order,
+        person: PersonId,
+        kind: Kind,
+        was_refused: bool,
+        link: String,
     ) -> Result<Rendered> {
         let view = self.live.view();
         let person = view
@@ -38,7 +62,7 @@ impl App {
             order,
             person,
             devices,
-            link: self.config.statement_link(order.id),
+            link,
             was_refused,
             still_forbidden,
         };

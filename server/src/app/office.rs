@@ -51,7 +51,7 @@ impl Office for App {
             return Err(why.to_owned());
         }
         let mail = self
-            .letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
             to_name,

@@ -1,6 +1,6 @@
 //! The door for changes: new state, audit entry and note to followers in one transaction.
 
-use countermand_core::change::{Change, Commit};
+use countermand_core::change::{Change, Commit, Step};
 
 use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
 
@@ -31,6 +31,11 @@ impl Store {
             Change::Reports(reports) => {
                 packages = devices::import(self, &mut write, reports, commit.at).await?
             }
+            Change::Order {
+                order,
+                step: Step::Cause,
+                ..
+            } => orders::say_cause(&mut write, order).await?,
             // A retraction does more than write a row; only its own change does it whole.
             Change::Order { order, .. } if order.retraction().is_some() => {
                 return Err(StoreError::Unsupported(

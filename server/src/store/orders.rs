@@ -126,6 +126,24 @@ pub(super) async fn retract(
     Ok(())
 }
 
+/// Writes the cause of a retraction, and nothing else of what was given. `changed` stays that of the
+/// retraction, by which a late rejection is told from an early one.
+pub(super) async fn say_cause(write: &mut Write, order: &Order) -> Result<()> {
+    let found = load(write.db(), Some(order.id)).await?.pop();
+    let mut stored = found.ok_or_else(|| no_order(&order.id.to_string()))?.order;
+    let State::Retracted { retraction, .. } = &mut stored.state else {
+        return Err(StoreError::Conflict);
+    };
+    retraction.cause = order.retraction().and_then(|r| r.cause.clone());
+    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
+        .bind(order.id.to_string())
+        .bind(to_json(&stored)?)
+        .execute(write.db())
+        .await?;
+    write.touch(Touched::Order(order.id));
+    Ok(())
+}
+
 pub(super) async fn save_exemption(
     write: &mut Write,
     was: Option<&Exemption>,

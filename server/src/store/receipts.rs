@@ -172,7 +172,7 @@ pub(super) async fn load_told(
         .collect())
 }
 
-fn state(text: &str) -> Result<ReceiptState> {
+pub(super) fn state(text: &str) -> Result<ReceiptState> {
     ReceiptState::ALL
         .into_iter()
         .find(|s| s.as_str() == text)

@@ -88,6 +88,8 @@ pub const TABLE: &[Route] = routes! {
     Reads get "/orders/{id}/retract" => respond::retract_page;
     Changes post "/orders/{id}/retract" => respond::retract;
 
+    Changes post "/orders/{id}/cause" => respond::cause;
+
     Reads get "/mailbox" => mailbox::list;
     Reads get "/mailbox/{id}" => mailbox::show;
     Reads get "/doors" => doors::show;

@@ -232,6 +232,7 @@ pub async fn retract(store: &Store, id: OrderId) {
         by: "responder@corp.test".into(),
         at: noon(),
         reason: "sent in error".into(),
+        cause: None,
         answer: Default::default(),
     };
     next_state(store, id, Step::Retract, |o| {

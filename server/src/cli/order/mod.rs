@@ -147,6 +147,26 @@ pub enum Order {
         /// Why; it stands in every correction and on the statement
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// How it came to the mistake, if that is known yet; `order cause` says it later
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        cause: String,
+    },
+    /// Say how a retracted order came to be wrong; it stands on the statement from then on
+    #[command(
+        after_help = "Example: countermand --as cy@example.test order cause 7Q2M \"A draft was published in place of the reminder to update\""
+    )]
+    Cause {
+        /// The order, by its id or short form
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The cause, for everyone to read
+        #[arg(value_name = "TEXT")]
+        cause: String,
     },
     /// List all orders
     #[command(after_help = "Example: countermand order list --json")]
@@ -173,7 +193,9 @@ impl Order {
             Order::Preview { which } => return text::preview(place, &open, &which).await,
             Order::Draft { file } => return text::draft(place, &open, &file).await,
             Order::Revise { id, file } => return text::revise(place, &open, &id, &file).await,
-            Order::Retract { id, reason } => return retract::run(place, &open, &id, &reason).await,
+            Order::Retract { id, reason, cause } => {
+                return retract::run(place, &open, &id, &reason, &cause).await;
+            }
             Order::List => return show::list(place, &open).await,
             Order::Show { id } => return show::one(place, &open, &id).await,
             Order::Submit { id } => app.submit(actor, &id).await,
@@ -184,6 +206,7 @@ impl Order {
             Order::Hold { id, reason } => app.hold(actor, &id, &reason).await,
             Order::Resume { id } => app.resume(actor, &id).await,
             Order::Extend { id, to } => app.extend(actor, &id, &to).await,
+            Order::Cause { id, cause } => app.say_cause(actor, &id, &cause).await,
         }?;
         steps::tell(place, &open, &order).await
     }

@@ -30,6 +30,7 @@ pub(super) struct Document {
     retracted_at: Option<Timestamp>,
     retracted_by: Option<String>,
     retraction_reason: Option<String>,
+    cause: Option<String>,
     statement: String,
     notices: Counts,
     corrections: Counts,
@@ -80,6 +81,7 @@ impl Document {
             retracted_at: retraction.map(|r| r.at),
             retracted_by: retraction.map(|r| r.by.clone()),
             retraction_reason: retraction.map(|r| r.reason.clone()),
+            cause: retraction.and_then(|r| r.cause.clone()),
             statement: open.app.config.statement_link(order.id),
             notices: shown.notices,
             corrections: shown.corrections,
@@ -193,10 +195,20 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
             retract(),
         ],
         "expired" => vec![retract()],
-        _ if shown.corrections.planned > 0 => {
-            vec![send("send the corrections, where no server does")]
+        _ => {
+            let mut rows = Vec::new();
+            if shown.corrections.planned > 0 {
+                rows.push(send("send the corrections, where no server does"));
+            }
+            let retraction = shown.order.retraction();
+            if retraction.is_some_and(|r| r.cause.is_none()) {
+                rows.push(step(
+                    "say how it came to be wrong (a responder)",
+                    &format!("cause {id} TEXT"),
+                ));
+            }
+            rows
         }
-        _ => Vec::new(),
     };
     if rows.is_empty() {
         return "Nothing is left to do.".to_owned();

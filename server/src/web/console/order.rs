@@ -13,7 +13,7 @@ use super::timeline::timeline;
 use super::{called, find, name_of, page, shell, when, words, zone};
 use crate::app::show::Shown;
 use crate::web::errors::Answer;
-use crate::web::pages::{Act, Bar, Count, Figure, Order, RefusedAt, fitting};
+use crate::web::pages::{Act, Bar, Count, Figure, Order, RefusedAt, Wrong, fitting};
 use crate::web::session::SignedIn;
 use crate::web::{DoorFigures, Web};
 
@@ -51,6 +51,11 @@ pub(in crate::web) async fn show(
         refused: doors.iter().map(refused_at).collect(),
         doors_view: doors_view(&doors),
         rule: words::rule(order, &zone),
+        wrong: order.retraction().map(|retraction| Wrong {
+            reason: retraction.reason.clone(),
+            cause: retraction.cause.clone().unwrap_or_default(),
+            may_say: by.is(Role::Responder),
+        }),
     })
 }
 

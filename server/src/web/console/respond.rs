@@ -7,7 +7,7 @@ use countermand_core::order::when::When;
 use countermand_core::order::{Order, Retraction, State as Life};
 
 use super::confirm::{confirm, effect};
-use super::{called, done, find, order_zone, page, see, shell, when, words, zone};
+use super::{back, called, done, find, order_zone, page, see, shell, when, words, zone};
 use crate::app::AppError;
 use crate::web::Web;
 use crate::web::errors::Answer;
@@ -167,6 +167,22 @@ pub(in crate::web) async fn retract(
         .retract(&by.actor(), &order.id.to_string(), reason)
         .await?;
     Ok(see(&format!("{}/retract", home(&web, &order))))
+}
+
+/// How it came to the mistake, said later or said better.
+pub(in crate::web) async fn cause(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    Posted { by, fields }: Posted,
+) -> Answer {
+    let order = find(&web, &id).await?.order;
+    let cause = fields.text("cause");
+    let order = web
+        .app
+        .say_cause(&by.actor(), &order.id.to_string(), cause)
+        .await?;
+    let text = "The cause stands on the statement now, and in the record.";
+    back(&web, &by, &order, Tone::Allow, text)
 }
 
 async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retraction) -> Answer {

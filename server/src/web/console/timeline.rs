@@ -22,6 +22,7 @@ pub(super) fn action_name(action: &str) -> Option<&'static str> {
         "order.resume" => "Resumed",
         "order.extend" => "Deadline moved",
         "order.retract" => "Retracted",
+        "order.cause" => "Cause given",
         _ => return None,
     })
 }

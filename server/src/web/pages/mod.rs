@@ -30,7 +30,7 @@ pub use edit::{Edit, Problem};
 pub use format::{Count, When};
 pub use mailbox::{Mail, MailRow, Mailbox};
 pub use notices::{KindRow, Notices, Untold};
-pub use order::{Figure, Order, Pinned, RefusedAt, Rule};
+pub use order::{Figure, Order, Pinned, RefusedAt, Rule, Wrong};
 pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
