@@ -28,6 +28,18 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Whether `--as` is believed.
     pub trust_shell: bool,
+    pub statements: Statements,
+}
+
+/// Who may read the statements of orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statements {
+    /// Anyone with the address.
+    #[default]
+    Public,
+    /// Operators, and whoever holds a genuine notice.
+    Internal,
 }
 
 impl Default for ServerConfig {
@@ -36,6 +48,7 @@ impl Default for ServerConfig {
             listen: "127.0.0.1:8420".to_owned(),
             public_url: "http://127.0.0.1:8420".to_owned(),
             trust_shell: false,
+            statements: Statements::default(),
         }
     }
 }

@@ -36,7 +36,7 @@ use routes::{Kind, TABLE};
 /// No form of the console comes near this.
 const LARGEST_BODY: usize = 1024 * 1024;
 
-/// Nor does a form before a session, which any stranger may send, come near this.
+/// Nor does a form without a session, which any stranger may send, come near this.
 const LARGEST_ENTRY: usize = 16 * 1024;
 
 /// Longer than the store waits for a connection, so that its own words reach the page.
@@ -113,7 +113,7 @@ pub fn router(web: Arc<Web>) -> Router {
         let serve = (route.serve)();
         match route.kind {
             Kind::Stream => streams = streams.route(route.path, serve),
-            Kind::Entry => {
+            Kind::Entry | Kind::Notice => {
                 let serve = serve.layer(DefaultBodyLimit::max(LARGEST_ENTRY));
                 pages = pages.route(route.path, serve);
             }

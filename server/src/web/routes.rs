@@ -16,6 +16,8 @@ pub enum Kind {
     Entry,
     /// Ends or uses a session, and changes nothing that the record keeps.
     Session,
+    /// Whoever got a notice changes something: the notice's token, use case, record.
+    Notice,
     /// An operator reads.
     Reads,
     /// An operator changes something: session, token, use case, record.
@@ -55,6 +57,8 @@ pub const TABLE: &[Route] = routes! {
     Public get "/readyz" => health::ready;
     Public get "/assets/{name}" => assets::serve;
     Public get "/o/{name}" => statement::show;
+    Notice post "/o/{name}/looks-wrong" => statement::looks_wrong;
+    Public get "/statements.atom" => statement::feed;
 
     Public get "/sign-in" => account::sign_in_page;
     Entry post "/sign-in" => account::sign_in;

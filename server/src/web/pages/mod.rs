@@ -35,7 +35,7 @@ pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
-pub use statement::{AsItWas, HistoryRow, Statement, StatementState};
+pub use statement::{AsItWas, HistoryRow, NoticeCheck, Reported, Statement, StatementState};
 
 /// What every page of the console shows around its own matter.
 #[derive(Debug, Clone)]
