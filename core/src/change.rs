@@ -35,6 +35,8 @@ pub enum Step {
     Approve,
     Publish,
     Hold,
+    /// Of the notices, by themselves.
+    Stop,
     Resume,
     Extend,
     Retract,
@@ -51,6 +53,7 @@ impl Step {
             Step::Approve => "approve",
             Step::Publish => "publish",
             Step::Hold => "hold",
+            Step::Stop => "stop_notices",
             Step::Resume => "resume",
             Step::Extend => "extend",
             Step::Retract => "retract",
@@ -137,6 +140,11 @@ pub enum Change {
         from: String,
     },
     Attestation(Attestation),
+    /// The person says that the order, or its notice, looks wrong. Who said so before is a conflict.
+    LooksWrong {
+        order: OrderId,
+        person: PersonId,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
 }
@@ -228,6 +236,12 @@ impl Change {
                 "attest".into(),
                 Some(a.order),
                 json!({ "person": a.person }),
+            ),
+            // No step of the order's life: there may be as many as people.
+            Change::LooksWrong { order, person } => say(
+                "looks_wrong".into(),
+                Some(*order),
+                json!({ "person": person }),
             ),
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }
