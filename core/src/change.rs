@@ -207,6 +207,10 @@ impl Change {
                     map.insert("revision".into(), json!(order.revision.number));
                     map.insert("hash".into(), json!(order.revision.hash));
                     map.insert("state".into(), json!(order.state.name()));
+                    if *step == Step::Resume {
+                        let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+                        map.insert("let_pass".into(), json!(let_pass));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }

@@ -22,8 +22,21 @@ pub struct LetPass {
     pub rejected: u64,
     /// People who had said by then that it looks wrong.
     pub looks_wrong: u64,
-    /// The stop that this lifted; none where only a hold was.
+    /// Whether this lifted a hold.
+    pub hold: bool,
+    /// The stop that this lifted.
     pub stop: Option<Stop>,
+}
+
+impl LetPass {
+    /// What was lifted, for a sentence.
+    pub fn lifted(&self) -> &'static str {
+        match (self.hold, &self.stop) {
+            (true, Some(_)) => "the hold, and the stop of its notices",
+            (true, None) => "the hold",
+            (false, _) => "the stop of its notices",
+        }
+    }
 }
 
 impl Order {
@@ -86,6 +99,7 @@ impl Order {
             at,
             rejected,
             looks_wrong,
+            hold: held,
             stop: published.stopped,
         };
         let published = Published {

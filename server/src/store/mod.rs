@@ -19,6 +19,7 @@ mod receipts;
 mod refusals;
 mod restore;
 mod rows;
+mod stops;
 mod turns;
 mod unreached;
 mod workers;

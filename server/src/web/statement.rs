@@ -148,6 +148,11 @@ fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<Event> {
                 let words = details.get(key).and_then(|v| v.as_str()).unwrap_or("");
                 words.to_owned()
             };
+            // The order held all the time: only its notices had stopped.
+            let let_pass = details.get("let_pass");
+            if let_pass.is_some_and(|l| l.get("hold") == Some(&json!(false))) {
+                return None;
+            }
             let (what, words) = match entry.action.as_str() {
                 "order.publish" => ("Published", published(order, &zone)),
                 "order.hold" => ("On hold", text("reason")),
