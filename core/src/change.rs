@@ -35,6 +35,8 @@ pub enum Step {
     Approve,
     Publish,
     Hold,
+    /// Of the notices, by themselves.
+    Stop,
     Resume,
     Extend,
     Retract,
@@ -53,6 +55,7 @@ impl Step {
             Step::Approve => "approve",
             Step::Publish => "publish",
             Step::Hold => "hold",
+            Step::Stop => "stop_notices",
             Step::Resume => "resume",
             Step::Extend => "extend",
             Step::Retract => "retract",
@@ -140,6 +143,11 @@ pub enum Change {
         from: String,
     },
     Attestation(Attestation),
+    /// The person says that the order, or its notice, looks wrong. Who said so before is a conflict.
+    LooksWrong {
+        order: OrderId,
+        person: PersonId,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
 }
@@ -202,6 +210,10 @@ impl Change {
                     map.insert("revision".into(), json!(order.revision.number));
                     map.insert("hash".into(), json!(order.revision.hash));
                     map.insert("state".into(), json!(order.state.name()));
+                    if *step == Step::Resume {
+                        let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+                        map.insert("let_pass".into(), json!(let_pass));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }
@@ -232,6 +244,12 @@ impl Change {
                 "attest".into(),
                 Some(a.order),
                 json!({ "person": a.person }),
+            ),
+            // No step of the order's life: there may be as many as people.
+            Change::LooksWrong { order, person } => say(
+                "looks_wrong".into(),
+                Some(*order),
+                json!({ "person": person }),
             ),
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }

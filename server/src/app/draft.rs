@@ -69,9 +69,6 @@ impl App {
     pub fn lints(&self, order: &Order) -> Vec<String> {
         let file = &order.revision.file;
         let mut lints = Vec::new();
-        if file.stages.as_ref().is_some_and(|s| s.hold_at.is_some()) {
-            lints.push("stages.hold_at is read, but does not stop notices yet: watch the rejections, and hold by hand".to_owned());
-        }
         if file.deadline.comply_by.at() <= self.now() {
             lints.push(format!(
                 "the deadline {} is past: people would be refused {} after they are told",

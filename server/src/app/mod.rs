@@ -15,6 +15,7 @@ pub mod respond;
 pub mod retract;
 pub mod review;
 pub mod show;
+pub mod stops;
 pub mod verify;
 
 use std::collections::BTreeSet;

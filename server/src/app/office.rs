@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Brief, Letter, Office};
+use crate::outbox::office::{Asked, Brief, Letter, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -17,8 +17,11 @@ impl Office for App {
 
     fn standing(&self, now: Timestamp) -> Vec<OrderId> {
         let view = self.live.view();
-        let sends =
-            |o: &&Order| matches!(o.state, State::Published(_)) && o.in_force(now).is_some();
+        let sends = |o: &&Order| {
+            matches!(o.state, State::Published(_))
+                && o.stop().is_none()
+                && o.in_force(now).is_some()
+        };
         view.orders().filter(sends).map(|o| o.id).collect()
     }
 
@@ -33,6 +36,10 @@ impl Office for App {
             .filter(|o| o.retraction().is_some())
             .map(|o| o.id)
             .collect()
+    }
+
+    fn stop_if_needed(&self, order: OrderId) -> Asked<'_> {
+        Box::pin(async move { App::stop_if_needed(self, order).await.map(drop) })
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

@@ -23,10 +23,18 @@ impl App {
         .await
     }
 
+    /// Lifts a hold, a stop of the notices, or both. What is rejected and reported by now stops them no
+    /// more: whoever resumes lets it pass.
     pub async fn resume(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Respond).await?;
+        let order = self.store.order_called(id).await?.order.id;
+        let rejected = self.store.rejections(order).await?;
+        let looks_wrong = self.store.looks_wrong(order).await?;
         self.step(actor, id, Step::Resume, json!({}), |stored, at| {
-            Ok(stored.order.clone().resume(at)?)
+            Ok(stored
+                .order
+                .clone()
+                .resume_past(at, rejected, looks_wrong)?)
         })
         .await
     }

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use countermand_core::notice::Counts;
+use countermand_core::order::Stop;
 use serde::Serialize;
 
-use super::order::show;
+use super::order::{show, steps};
 use super::{Exit, Place, Result};
 
 /// Send what is due, or see how the sending stands
@@ -38,6 +39,9 @@ struct Document {
     id: String,
     state: &'static str,
     finished: bool,
+    /// Why and since when the notices wait, if they stopped by themselves.
+    notices_stopped: Option<Stop>,
+    looks_wrong: u64,
     notices: Counts,
     corrections: Counts,
 }
@@ -50,6 +54,8 @@ impl Status {
             id: shown.order.id.to_string(),
             state: shown.state,
             finished: shown.notices.is_finished() && shown.corrections.is_finished(),
+            notices_stopped: shown.order.stop().cloned(),
+            looks_wrong: shown.looks_wrong,
             notices: shown.notices,
             corrections: shown.corrections,
         };
@@ -59,6 +65,8 @@ impl Status {
             } else {
                 "Not finished."
             };
+            let stopped = steps::stopped(place, &shown.order);
+            let end = stopped.unwrap_or_else(|| end.to_owned());
             format!("{}\n\n{end}", show::counts(&shown))
         })?;
         Ok(Exit::Done)

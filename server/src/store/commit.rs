@@ -2,7 +2,7 @@
 
 use countermand_core::change::{Change, Commit, Step};
 
-use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
+use super::{Result, Store, StoreError, access, devices, orders, people, refusals, stops};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -55,6 +55,9 @@ impl Store {
             Change::Restored { .. } => {}
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?
+            }
+            Change::LooksWrong { order, person } => {
+                stops::looks_wrong(&mut write, *order, *person, commit.at).await?
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,

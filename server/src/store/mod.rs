@@ -20,6 +20,7 @@ mod refusals;
 mod restore;
 mod rows;
 mod seal;
+mod stops;
 mod turns;
 mod unreached;
 mod workers;

@@ -46,7 +46,7 @@ pub(super) async fn load(db: &mut AnyConnection, id: Option<OrderId>) -> Result<
 
 /// Writes an order's next state, unless somebody was quicker.
 pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> Result<()> {
-    let (id, state, body) = (order.id.to_string(), order.state.name(), to_json(order)?);
+    let (id, state, body) = (order.id.to_string(), order.row_state(), to_json(order)?);
     let version = write.version;
     let done = match was {
         None => {

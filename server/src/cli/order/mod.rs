@@ -2,7 +2,7 @@
 
 mod retract;
 pub(super) mod show;
-mod steps;
+pub(super) mod steps;
 mod text;
 
 use std::path::PathBuf;
@@ -204,7 +204,10 @@ impl Order {
             Order::Approve { id, digest } => app.approve(actor, &id, digest.as_deref()).await,
             Order::Publish { id } => app.publish(actor, &id).await,
             Order::Hold { id, reason } => app.hold(actor, &id, &reason).await,
-            Order::Resume { id } => app.resume(actor, &id).await,
+            Order::Resume { id } => {
+                let order = app.resume(actor, &id).await?;
+                return steps::resumed(place, &open, &order).await;
+            }
             Order::Extend { id, to } => app.extend(actor, &id, &to).await,
             Order::Cause { id, cause } => app.say_cause(actor, &id, &cause).await,
         }?;

@@ -2,7 +2,7 @@
 
 use countermand_core::audit::Entry;
 use countermand_core::order::Order;
-use countermand_core::words::thousands;
+use countermand_core::words::{counted, thousands};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -94,6 +94,10 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
             vec!["expires".to_owned(), print::time(expires.at(), zone)],
         );
     }
+    if shown.looks_wrong > 0 {
+        let people = counted(shown.looks_wrong, "person says so", "people say so");
+        facts.push(vec!["looks wrong".to_owned(), people]);
+    }
     let happened = history.iter().map(|entry| {
         vec![
             print::time(entry.at, zone),
@@ -121,8 +125,12 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
         print::table(&["when", "what", "who", "why"], &[], happened),
         print::table(&["now", "count"], &[1], devices),
         counts(shown),
+        steps::stopped(place, order).unwrap_or_default(),
         steps::next(place, shown),
     ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect::<Vec<_>>()
     .join("\n\n")
 }
 

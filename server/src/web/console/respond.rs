@@ -24,7 +24,7 @@ async fn before(web: &Web, by: &SignedIn, id: &str, act: Act) -> Answer {
     let order = find(web, id).await?.order;
     let fits = match act {
         Act::Hold => matches!(order.state, Life::Published(_)),
-        Act::Resume => order.is_held(),
+        Act::Resume => order.is_held() || order.stop().is_some(),
         _ => order.standing().is_some(),
     };
     if fits {
@@ -73,8 +73,13 @@ pub(in crate::web) async fn resume(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     let order = web.app.resume(&by.actor(), &order.id.to_string()).await?;
-    let text =
-        "Resumed: its notices go on, and it refuses again once its shortest notice has passed.";
+    let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+    let text = match let_pass.is_some_and(|l| l.hold) {
+        true => {
+            "Resumed: its notices go on, and it refuses again once its shortest notice has passed."
+        }
+        false => "Resumed: its notices go on. What came back by now stops them no more.",
+    };
     done(&web, &by, &home(&web, &order), Tone::Plain, text)
 }
 

@@ -44,7 +44,7 @@ pub(in crate::web) async fn looks_wrong(
     let Proof::Genuine { said, .. } = prove(&web, &known, token).await else {
         return Err(not_genuine());
     };
-    let counts = can_look_wrong(&known, &said, now);
+    let counts = can_look_wrong(&web, &known, &said);
     let first = counts && web.app.looks_wrong(id, said.person).await?;
     let page = Reported {
         organisation: organisation(&web),

@@ -112,12 +112,14 @@ fn holds(known: &Known, said: &Said, now: Timestamp) -> (bool, String) {
 }
 
 /// Whether somebody who got that notice can say that it looks wrong.
-pub(super) fn can_look_wrong(known: &Known, said: &Said, now: Timestamp) -> bool {
+pub(super) fn can_look_wrong(web: &Web, known: &Known, said: &Said) -> bool {
     let standing = matches!(
-        known.state(now),
+        known.state(web.app.now()),
         StatementState::InForce | StatementState::OnHold
     );
-    standing && said.kind != Kind::Correction
+    // A channel, say, has notices too, and is nobody.
+    let is_somebody = web.app.live.view().person(said.person).is_some();
+    standing && is_somebody && said.kind != Kind::Correction
 }
 
 const UNSENT: &str = "It names this order and bears our mark, but it is not known to have been sent. Don't do what it says; ask your helpdesk, and show them the whole message.";
@@ -168,7 +170,7 @@ pub(super) fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> N
             Kind::Correction => format!("“{}” no longer holds.", order.title()),
         }),
         holds: holds(known, &said, now).1,
-        report: can_look_wrong(known, &said, now).then(|| token.to_owned()),
+        report: can_look_wrong(web, known, &said).then(|| token.to_owned()),
     }
 }
 
