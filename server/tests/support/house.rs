@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use countermand::app::App;
@@ -63,12 +62,11 @@ pub struct House {
     pub data: Arc<tempfile::TempDir>,
 }
 
-async fn open(data: &Path, clock: &Arc<ManualClock>, ids: Arc<dyn countermand::clock::Ids>) -> App {
-    let config = Config {
+fn config() -> Config {
+    Config {
         mode: Mode::Enforce,
         ..Config::default()
-    };
-    App::open(config, data, clock.clone(), ids).await.unwrap()
+    }
 }
 
 impl House {
@@ -77,9 +75,22 @@ impl House {
     }
 
     pub async fn with(change: impl FnOnce(&mut Web)) -> House {
+        House::made(config(), change).await
+    }
+
+    pub async fn configured(change: impl FnOnce(&mut Config)) -> House {
+        let mut config = config();
+        change(&mut config);
+        House::made(config, |_| {}).await
+    }
+
+    async fn made(config: Config, change: impl FnOnce(&mut Web)) -> House {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::at(NOON.parse().unwrap()));
-        let app = open(data.path(), &clock, Arc::new(CountingIds::default())).await;
+        let ids = Arc::new(CountingIds::default());
+        let app = App::open(config, data.path(), clock.clone(), ids)
+            .await
+            .unwrap();
         fill(&app).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,7 +124,10 @@ impl House {
 
     /// As another process on the same database would have it.
     pub async fn another_app(&self) -> App {
-        open(self.data.path(), &self.clock, Arc::new(RandomIds)).await
+        let (data, clock) = (self.data.path(), self.clock.clone());
+        App::open(config(), data, clock, Arc::new(RandomIds))
+            .await
+            .unwrap()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -147,6 +161,18 @@ impl House {
 impl House {
     /// The order's notice to that person, as a worker would have brought it to that end.
     pub async fn sent(&self, order: &str, email: &str, outcome: Outcome, detail: &str) {
+        let kind = Kind::Order;
+        self.sent_kind(order, email, kind, outcome, detail).await;
+    }
+
+    pub async fn sent_kind(
+        &self,
+        order: &str,
+        email: &str,
+        kind: Kind,
+        outcome: Outcome,
+        detail: &str,
+    ) {
         let order = self.app.store.order_called(order).await.unwrap().order.id;
         let person = self.app.live.view().person_called(email).unwrap().id;
         let (store, now) = (&self.app.store, self.app.now());
@@ -154,7 +180,7 @@ impl House {
         store.renew_worker("w", lease).await.unwrap();
         let wanted = Wanted {
             order,
-            kind: Kind::Order,
+            kind,
             people: vec![person],
         };
         let turn = Turn {

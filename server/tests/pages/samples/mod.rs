@@ -132,6 +132,25 @@ pub fn samples() -> Vec<Sample> {
             "statement_cached",
             statement(StatementState::OnHold, Some(when("16:58", "16:58"))),
         ),
+        page(
+            "statement_genuine",
+            statement_for(genuine("It still holds.", true), StatementState::InForce),
+        ),
+        page(
+            "statement_genuine_retracted",
+            statement_for(
+                genuine(
+                    "It no longer holds: the order was retracted on 10 Jul 2020, 16:54 PDT. You need do nothing. Sent in error.",
+                    false,
+                ),
+                StatementState::Retracted,
+            ),
+        ),
+        page(
+            "statement_forged",
+            statement_for(forged(), StatementState::InForce),
+        ),
+        page("reported", reported()),
         page("refused", refused()),
         page(
             "refused_unknown_handset",
@@ -163,6 +182,17 @@ pub fn hostile() -> Vec<Sample> {
     statement.title = bad();
     statement.note = bad();
     statement.organisation = bad();
+    statement.wrong = Some(bad());
+    statement.cause = Some(bad());
+    let mut notice = genuine("It still holds.", true);
+    notice.words = bad();
+    notice.said = Some(bad());
+    statement.notice = Some(notice);
+    order.wrong = Some(Wrong {
+        reason: bad(),
+        cause: bad(),
+        may_say: true,
+    });
     let mut refused = refused();
     refused.because[0].app = bad();
     refused.because[0].device = bad();

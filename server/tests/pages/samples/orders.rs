@@ -170,6 +170,7 @@ pub(super) fn order_enforcing() -> Order {
         .into(),
         doors_view: "All four doors have the present view (0.2 s old).".into(),
         rule: rule(),
+        wrong: None,
     }
 }
 
@@ -211,6 +212,11 @@ pub(super) fn order_draft() -> Order {
 pub(super) fn order_retracted() -> Order {
     let before = order_enforcing();
     Order {
+        wrong: Some(Wrong {
+            reason: "Sent in error. There is no change to our policies.".into(),
+            cause: String::new(),
+            may_say: true,
+        }),
         state: Pill::new(Tone::Warn, "Retracted at 16:54 PDT, 10 Jul"),
         by_line: "by Rita Osei: “Sent in error. There is no change to our policies.”".into(),
         acts: fitting(Situation::Over, true, true, true),
