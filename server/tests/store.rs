@@ -28,5 +28,7 @@ mod receipts;
 mod record;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/seal.rs"]
+mod seal;
 #[path = "store/workers.rs"]
 mod workers;
