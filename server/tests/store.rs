@@ -28,5 +28,7 @@ mod receipts;
 mod record;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/stops.rs"]
+mod stops;
 #[path = "store/workers.rs"]
 mod workers;
