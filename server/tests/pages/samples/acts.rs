@@ -196,6 +196,7 @@ pub(super) fn confirm(act: Act) -> Confirm {
         },
         error: None,
         may_hold: true,
+        only_notices: false,
     }
 }
 

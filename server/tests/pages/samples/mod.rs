@@ -87,10 +87,18 @@ pub fn samples() -> Vec<Sample> {
         page("orders_doors_open", orders(doors_open())),
         page("order_draft", order_draft()),
         page("order_enforcing", order_enforcing()),
+        page("order_stopped", order_stopped()),
         page("order_retracted", order_retracted()),
         page("preview", preview()),
         page("publish", confirm(Act::Publish)),
         page("hold", confirm(Act::Hold)),
+        page(
+            "resume_notices",
+            Confirm {
+                only_notices: true,
+                ..confirm(Act::Resume)
+            },
+        ),
         page("extend", confirm(Act::Extend)),
         page("retract", confirm(Act::Retract)),
         page(
