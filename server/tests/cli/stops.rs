@@ -41,7 +41,7 @@ fn inv_14_show_status_and_resume_say_what_stopped_and_what_was_lifted() {
         "Its notices stopped by themselves 10 Jul 2020",
         "Its refusals go on.",
         "let its notices go on (a responder)",
-        "stop_notices",
+        "stop notices",
     ];
     for said in told {
         assert!(words.contains(said), "«{said}» is not in {words}");
