@@ -91,17 +91,33 @@ async fn now(app: &App, order: &Order) -> Order {
     stored.unwrap().order
 }
 
-/// How many notices came back after the order last changed.
-async fn settled_after_the_stop(app: &App) -> u64 {
+/// Straight from the database: `condition` on receipts `r` of orders `o`.
+async fn count(app: &App, condition: &'static str) -> u64 {
     let file = app.store.file().unwrap().display().to_string();
     let mut database = sqlx::AnyConnection::connect(&format!("sqlite://{file}"))
         .await
         .unwrap();
-    let n: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.settled_version > o.changed")
+    let sql = format!(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM receipt r JOIN orders o ON o.id = r.order_id WHERE {condition}"
+    );
+    let n: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .fetch_one(&mut database)
         .await
         .unwrap();
     n as u64
+}
+
+/// Rejects every tenth person.
+fn rejecting() -> Recorder {
+    Relay::new()
+        .script(|offer| {
+            if !offer.to.is_empty() && person_at(offer.to).is_multiple_of(10) {
+                Fault::Rcpt(550)
+            } else {
+                Fault::Accept
+            }
+        })
+        .start()
 }
 
 /// What the door says to the phone of that person.
@@ -118,16 +134,7 @@ fn verdict(app: &App, person: u32, at: &str) -> Decision {
 async fn inv_14_rejections_above_the_share_stop_the_notices_and_not_the_refusals() {
     let world = company(PEOPLE).await;
     let app = &world.app;
-    let one_in_ten = |person: u32| person.is_multiple_of(10);
-    let relay = Relay::new()
-        .script(move |offer| {
-            if !offer.to.is_empty() && one_in_ten(person_at(offer.to)) {
-                Fault::Rcpt(550)
-            } else {
-                Fault::Accept
-            }
-        })
-        .start();
+    let relay = rejecting();
     let order = world.publish(&wary(r#"rejected = "5%""#)).await;
     // Two senders, and both may see it.
     tokio::join!(send(app, "one", &relay), send(app, "two", &relay));
@@ -142,7 +149,7 @@ async fn inv_14_rejections_above_the_share_stop_the_notices_and_not_the_refusals
     let (notices, _) = app.store.receipt_counts(order.id).await.unwrap();
     let began = notices.accepted + notices.rejected;
     assert!(began < u64::from(PEOPLE), "{notices:?}");
-    let after = settled_after_the_stop(app).await;
+    let after = count(app, "r.settled_version > o.changed").await;
     assert!(after <= 2 * DEPTH, "only what was in flight then: {after}");
     assert_eq!(notices.claimed + notices.in_flight + notices.unknown, 0);
     assert!(now(app, &order).await.stop().is_some());
@@ -180,6 +187,23 @@ async fn inv_14_rejections_above_the_share_stop_the_notices_and_not_the_refusals
     assert_eq!((notices.accepted, notices.rejected), (360, 40));
     assert_eq!(relay.messages().len(), 360, "each once");
     assert!((2..=8).contains(&stops(app, &order).await.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_14_nothing_is_begun_between_a_rejection_and_its_stop() {
+    let world = company(PEOPLE).await;
+    let (app, relay) = (&world.app, rejecting());
+    // The first one is enough.
+    let order = world.publish(&wary(r#"rejected = "0%""#)).await;
+    send(app, "one", &relay).await;
+    assert_eq!(stops(app, &order).await.len(), 1);
+    const BETWEEN: &str = "r.settled_version < o.changed AND r.settled_version > (SELECT MIN(f.settled_version) FROM receipt f WHERE f.state = 'rejected')";
+    assert_eq!(
+        count(app, BETWEEN).await,
+        0,
+        "the turn that wrote it down was the last"
+    );
+    assert!(count(app, "r.settled_version > o.changed").await <= DEPTH);
 }
 
 #[tokio::test(flavor = "multi_thread")]
