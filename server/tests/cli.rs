@@ -5,8 +5,11 @@
 mod shop;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/stops.rs"]
+mod stops;
 #[path = "cli/story.rs"]
 mod story;
+mod support;
 
 #[test]
 fn transcripts() {

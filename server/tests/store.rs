@@ -30,5 +30,7 @@ mod record;
 mod reports;
 #[path = "store/seal.rs"]
 mod seal;
+#[path = "store/stops.rs"]
+mod stops;
 #[path = "store/workers.rs"]
 mod workers;

@@ -144,7 +144,14 @@ async fn a_correction_and_a_retry_that_may_have_arrived_are_genuine() {
     let house = House::build().await;
     let id = house.published(TITLE).await;
     house
-        .sent(&id, MIA, Outcome::Unknown, "lost after the dot")
+        .sent(
+            &id,
+            MIA,
+            Outcome::Unknown {
+                not_before: house.app.now(),
+            },
+            "lost after the dot",
+        )
         .await;
     let reader = Visitor::of(&house);
     let order = link(&house, &id, MIA, Kind::Order);

@@ -24,6 +24,9 @@ pub const ANA: &str = "ana@corp.test";
 pub const BEN: &str = "ben@corp.test";
 pub const RITA: &str = "rita@corp.test";
 pub const ADA: &str = "ada@corp.test";
+/// Has TikTok on a phone; and who has not.
+pub const MIA: &str = "mia@corp.test";
+pub const SAM: &str = "sam@corp.test";
 pub const PASSWORD: &str = "correct horse battery";
 pub const TITLE: &str = "Remove TikTok from phones that read company mail";
 

@@ -18,7 +18,7 @@ use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::plan::Due;
 use countermand_core::notice::{Key, Kind};
 use countermand_core::order::{
-    Approval, Audience, Order, OrderFile, Pins, Published, Retraction, Revision, State,
+    Approval, Audience, Order, OrderFile, Pins, Retraction, Revision, State,
 };
 use jiff::{SignedDuration, Timestamp};
 use roaring::RoaringBitmap;
@@ -157,7 +157,6 @@ body = "Keep it."
 
 fn published(id: OrderId, people: RoaringBitmap) -> Order {
     let file = OrderFile::parse(FILE).unwrap();
-    let comply_by = file.deadline.comply_by.clone();
     let revision = Revision::new(1, "author@corp.test", noon(), FILE, file, Pins::default());
     let approval = Approval {
         by: "approver@corp.test".into(),
@@ -165,17 +164,11 @@ fn published(id: OrderId, people: RoaringBitmap) -> Order {
         digest: String::new(),
         audience: Audience(people),
     };
-    let published = Published {
-        approval,
-        by: "author@corp.test".into(),
-        at: noon(),
-        comply_by,
-        resumed_at: None,
-    };
-    Order {
-        state: State::Published(published),
-        ..Order::draft(id, revision)
-    }
+    Order::draft(id, revision)
+        .submit("author@corp.test", noon())
+        .and_then(|o| o.approve(approval, &BTreeSet::new()))
+        .and_then(|o| o.publish("author@corp.test", noon()))
+        .unwrap()
 }
 
 async fn write(store: &Store, order: Order, was: Option<i64>, step: Step) {

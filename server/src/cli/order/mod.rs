@@ -117,7 +117,7 @@ pub enum Order {
         )]
         reason: String,
     },
-    /// Let a held order go on
+    /// Let an order go on that is held, or whose notices stopped by themselves
     #[command(after_help = "Example: countermand --as cy@example.test order resume 7Q2M")]
     Resume {
         /// The order, by its id or short form

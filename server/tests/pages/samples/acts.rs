@@ -124,6 +124,14 @@ pub(super) fn confirm(act: Act) -> Confirm {
                 Tone::Deny,
             ),
         ],
+        Act::Resume => vec![
+            effect(10_039, "notices go out", Tone::Plain),
+            effect(
+                1_173,
+                "devices are refused now, and stay so: refusals never stopped",
+                Tone::Plain,
+            ),
+        ],
         Act::Hold => vec![
             effect(
                 1_204,
@@ -196,6 +204,7 @@ pub(super) fn confirm(act: Act) -> Confirm {
         },
         error: None,
         may_hold: true,
+        only_notices: false,
     }
 }
 

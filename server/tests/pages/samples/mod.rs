@@ -87,10 +87,19 @@ pub fn samples() -> Vec<Sample> {
         page("orders_doors_open", orders(doors_open())),
         page("order_draft", order_draft()),
         page("order_enforcing", order_enforcing()),
+        page("order_stopped", order_stopped()),
         page("order_retracted", order_retracted()),
         page("preview", preview()),
         page("publish", confirm(Act::Publish)),
         page("hold", confirm(Act::Hold)),
+        page(
+            "resume_notices",
+            Confirm {
+                only_notices: true,
+                notes: vec!["Its notices stopped because 61 notices were rejected, and 1,104 people were told in all: the notices stop at 5% rejected. What is counted by now stops them no more; as much again does.".into()],
+                ..confirm(Act::Resume)
+            },
+        ),
         page("extend", confirm(Act::Extend)),
         page("retract", confirm(Act::Retract)),
         page(

@@ -209,6 +209,19 @@ pub(super) fn order_draft() -> Order {
     }
 }
 
+/// Its notices stopped by themselves; what it refuses, it goes on refusing.
+pub(super) fn order_stopped() -> Order {
+    Order {
+        state: Pill::live(Tone::Warn, "Published, notices stopped"),
+        acts: fitting(Situation::Stopped, false, false, true),
+        warnings: vec![
+            "Its notices stopped by themselves 10 July 2020, 12:19 PDT: 61 notices were rejected, and 1,104 people were told in all: the notices stop at 5% rejected. 10,039 notices wait; its refusals go on. Look into it, then resume the notices, hold the order, or retract it.".into(),
+            "3 people say that it looks wrong.".into(),
+        ],
+        ..order_enforcing()
+    }
+}
+
 pub(super) fn order_retracted() -> Order {
     let before = order_enforcing();
     Order {
