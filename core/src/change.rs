@@ -137,6 +137,12 @@ pub enum Change {
         from: String,
     },
     Attestation(Attestation),
+    /// Somebody sends themselves a test of a notice. It changes nothing but the record.
+    NoticeTested {
+        /// Absent for a file that is no order yet.
+        order: Option<OrderId>,
+        details: serde_json::Value,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
 }
@@ -229,6 +235,9 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
+            Change::NoticeTested { order, details } => {
+                say("notice.test".into(), *order, details.clone())
+            }
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }
     }

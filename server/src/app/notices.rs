@@ -1,12 +1,22 @@
 //! What each notice says, and how the sending stands.
 
-use countermand_core::fleet::Device;
+use countermand_core::fleet::{Device, Person};
 use countermand_core::id::PersonId;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
 
 use super::{App, AppError, Result};
+
+/// What a notice says beyond order and person.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Where the order's state stands.
+    pub link: String,
+    pub was_refused: bool,
+    /// Titles of other orders that still forbid an app to the person.
+    pub still_forbidden: Vec<String>,
+}
 
 impl App {
     /// The notice of that kind to that person.
@@ -21,26 +31,51 @@ impl App {
         let person = view
             .person(person)
             .ok_or_else(|| AppError::Input(format!("there is no person number {person}")))?;
+        let known = Known {
+            link: self.config.statement_link(order.id),
+            was_refused,
+            still_forbidden: self.still_forbidden(order, person, kind),
+        };
+        self.written(order, person, kind, known)
+    }
+
+    /// Titles of other orders that still forbid an app to that person: what a correction says.
+    pub(super) fn still_forbidden(
+        &self,
+        order: &Order,
+        person: &Person,
+        kind: Kind,
+    ) -> Vec<String> {
+        if kind != Kind::Correction {
+            return Vec::new();
+        }
+        let view = self.live.view();
+        view.still_forbidden(order.id, person.id, self.now())
+            .into_iter()
+            .filter_map(|o| view.order(o))
+            .map(|o| o.title().to_owned())
+            .collect()
+    }
+
+    pub(super) fn written(
+        &self,
+        order: &Order,
+        person: &Person,
+        kind: Kind,
+        known: Known,
+    ) -> Result<Rendered> {
+        let view = self.live.view();
         let devices: Vec<&Device> = view
             .devices_of(person.id)
             .filter(|d| countermand_core::scope::names(&order.revision.file, d))
             .collect();
-        let still_forbidden = match kind {
-            Kind::Correction => view
-                .still_forbidden(order.id, person.id, self.now())
-                .into_iter()
-                .filter_map(|o| view.order(o))
-                .map(|o| o.title().to_owned())
-                .collect(),
-            _ => Vec::new(),
-        };
         let context = Context {
             order,
             person,
             devices,
-            link: self.config.statement_link(order.id),
-            was_refused,
-            still_forbidden,
+            link: known.link,
+            was_refused: known.was_refused,
+            still_forbidden: known.still_forbidden,
         };
         render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source::line_of;
 use super::{Crowd, Lint};
 use crate::notice::Kind;
 use crate::order::Order;
@@ -60,12 +61,9 @@ pub(super) fn lints(order: &Order, crowd: &Crowd) -> Vec<Lint> {
             format!("add [{first}] in their language; without it the words are our own, in English")
         };
         let header = format!("[{first}]");
-        let mut lines = order.revision.text.lines();
         Lint {
             section: first.to_owned(),
-            line: lines
-                .position(|l| l.trim_start().starts_with(&header))
-                .map(|at| at + 1),
+            line: line_of(order, &header),
             what,
             mend,
         }

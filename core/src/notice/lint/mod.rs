@@ -155,10 +155,12 @@ pub(super) mod tests {
         ];
         let locales = [("en", 27), ("en-GB", 2), ("", 1)];
         assert_eq!(lint_at(EXAMPLE, &crowd(&zones, &locales), NOON), []);
-        // Years later the deadline is past, and that is another hint's to say.
+        let years_later = lint_at(EXAMPLE, &Crowd::default(), "2026-11-26T12:00:00Z");
         assert_eq!(
-            lint_at(EXAMPLE, &Crowd::default(), "2026-11-26T12:00:00Z"),
-            []
+            whats(&years_later),
+            [
+                "the deadline 10 Jul 2020, 23:59 PDT is past: people would be refused PT1H after they are told"
+            ]
         );
     }
 

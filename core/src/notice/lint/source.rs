@@ -70,6 +70,13 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The first line of the order file that begins so, from 1.
+pub(super) fn line_of(order: &Order, begin: &str) -> Option<usize> {
+    let mut lines = order.revision.text.lines();
+    let found = lines.position(|line| line.trim_start().starts_with(begin));
+    found.map(|at| at + 1)
+}
+
 /// The words, with tags as blanks of the same length and lines, and what stood in the tags.
 fn split(raw: &str) -> (String, String) {
     let (mut words, mut tags) = (String::new(), String::new());

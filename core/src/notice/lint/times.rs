@@ -4,7 +4,7 @@ use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, ZonedDateTime};
 
 use super::phrases::{Phrase, What, phrases};
-use super::source::Source;
+use super::source::{Source, line_of};
 use super::{Crowd, Lint};
 use crate::order::Order;
 use crate::order::when::{for_people, in_zone};
@@ -27,12 +27,22 @@ pub(super) fn lints(
 ) -> Vec<Lint> {
     let deadline = Deadline::of(order, crowd);
     let mut lints = Vec::new();
+    if deadline.at <= now {
+        lints.push(Lint {
+            section: "deadline".to_owned(),
+            line: line_of(order, "comply_by"),
+            what: format!(
+                "the deadline {} is past: people would be refused {} after they are told",
+                deadline.in_words, order.revision.file.deadline.min_notice
+            ),
+            mend: "set deadline.comply_by to a time to come".to_owned(),
+        });
+    }
     let title = &order.revision.file.title;
     for wrong in deadline.wrong(&phrases(title), now) {
-        let mut lines = order.revision.text.lines();
         lints.push(Lint {
             section: "title".to_owned(),
-            line: lines.position(|l| l.contains(title.as_str())).map(|at| at + 1),
+            line: line_of(order, "title"),
             what: wrong.0,
             mend: MEND.replace("write {{ order.comply_by }}, which is right for every reader in their own zone, or", "say no time in the title, or"),
         });
@@ -126,7 +136,6 @@ impl Deadline {
             What::Time { hour, minute } => self
                 .times()
                 .any(|time| (time.hour(), time.minute()) == (*hour, *minute)),
-            // A deadline that is past is another hint's to say.
             What::Today => self.at <= now || self.at.duration_since(now) < WITHIN_TODAY,
             What::Tomorrow => {
                 let ahead = self.at.duration_since(now);

@@ -3,7 +3,7 @@
 mod retract;
 pub(super) mod show;
 mod steps;
-mod text;
+pub(super) mod text;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! What is said after a step in an order's life: how it stands, and what can be done next.
 
 use countermand_core::notice::Counts;
+use countermand_core::notice::lint::Lint;
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub(super) struct Document {
     notices: Counts,
     corrections: Counts,
     devices: Devices,
+    /// What its author may want to change; empty once it is published.
+    pub lints: Vec<Lint>,
 }
 
 /// The order's devices, now.
@@ -88,6 +91,7 @@ impl Document {
                 unknown: shown.standing.unknown,
                 refused: shown.standing.refused,
             },
+            lints: open.app.lints(order),
         }
     }
 }
@@ -95,21 +99,37 @@ impl Document {
 /// Answers for a step that was done.
 pub(super) async fn tell(place: &Place, open: &Open, order: &Order) -> Result<Exit> {
     let shown = open.app.show(&open.actor, &order.id.to_string()).await?;
-    place.print.answer(&Document::of(&shown, open), || {
+    let document = Document::of(&shown, open);
+    place.print.answer(&document, || {
         let state = match shown.state {
             "draft" => "a draft".to_owned(),
             other => other.replace('_', " "),
         };
         format!(
-            "Order {} «{}», revision {}, is {}.\n\n{}",
+            "Order {} «{}», revision {}, is {}.{}\n\n{}",
             place.print.bold(&order.id.short()),
             print::tame(order.title()),
             order.revision.number,
             place.print.word(&state),
+            hints(place, &document.lints),
             next(place, &shown)
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// Hints for who may still change the text, each on a line of its own.
+pub(super) fn hints(place: &Place, lints: &[Lint]) -> String {
+    lints
+        .iter()
+        .map(|lint| {
+            format!(
+                "\n{}: {}.",
+                place.print.word("Note"),
+                print::tame(&lint.to_string())
+            )
+        })
+        .collect()
 }
 
 /// The deadline for people, in the zone that its author thinks in.
