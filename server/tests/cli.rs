@@ -7,6 +7,8 @@ mod shop;
 mod statuses;
 #[path = "cli/story.rs"]
 mod story;
+#[path = "cli/texts.rs"]
+mod texts;
 
 #[test]
 fn transcripts() {

@@ -237,7 +237,7 @@ mod tests {
             lines.last().unwrap().starts_with("THIS WAS A TEST"),
             "{text}"
         );
-        let html = mail.body_html(0).unwrap();
+        let html = mail.body_html(0).unwrap().replace("\r\n", "\n");
         let (first, rest) = html.split_once("Dear Ana").unwrap();
         assert!(
             first.contains("<b>THIS IS A TEST") && rest.contains("<b>THIS WAS A TEST"),
