@@ -131,7 +131,8 @@ impl Preview {
             .preview_notice(&open.actor, &order, &self.person, self.kind);
         let sample = sample.await?;
         if self.html && !place.print.is_json() {
-            place.print.raw(&sample.mail.html)?;
+            let html = (sample.mail.html).replace(|c: char| c.is_control() && c != '\n', " ");
+            place.print.raw(&html)?;
             return Ok(Exit::Done);
         }
         let document = Sample {
