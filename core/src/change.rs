@@ -148,6 +148,12 @@ pub enum Change {
         order: OrderId,
         person: PersonId,
     },
+    /// Somebody sends themselves a test of a notice. It changes nothing but the record.
+    NoticeTested {
+        /// Absent for a file that is no order yet.
+        order: Option<OrderId>,
+        details: serde_json::Value,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
 }
@@ -251,6 +257,9 @@ impl Change {
                 Some(*order),
                 json!({ "person": person }),
             ),
+            Change::NoticeTested { order, details } => {
+                say("notice.test".into(), *order, details.clone())
+            }
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }
     }

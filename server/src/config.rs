@@ -88,6 +88,15 @@ pub struct NoticesConfig {
     pub from: String,
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
+    pub test: TestConfig,
+}
+
+/// The way of tests, apart from that of notices.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestConfig {
+    pub transport: TransportKind,
+    pub smtp: SmtpConfig,
 }
 
 impl Default for NoticesConfig {
@@ -96,6 +105,7 @@ impl Default for NoticesConfig {
             from: "IT Security <it-security@example.test>".to_owned(),
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
+            test: TestConfig::default(),
         }
     }
 }
@@ -216,6 +226,7 @@ impl Config {
             .smtp
             .check()
             .map_err(|e| format!("[notices.smtp] {e}"))?;
+        (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;

@@ -10,6 +10,8 @@ mod stops;
 #[path = "cli/story.rs"]
 mod story;
 mod support;
+#[path = "cli/texts.rs"]
+mod texts;
 
 #[test]
 fn transcripts() {

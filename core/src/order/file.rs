@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::texts::{Text, Texts};
+use super::texts::{self, Chosen, Texts};
 use super::when::When;
 use crate::duration::Length;
 use crate::fleet::FormFactor;
@@ -24,6 +24,13 @@ pub struct OrderFile {
     /// True: never refuses, only counts.
     #[serde(default)]
     pub observe: bool,
+    /// The language of the plain texts, as a locale such as `en` or `pt-BR`. Absent: `en`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Who reads whose text, where a locale has none of its own: `{ gsw = "de" }`. Whoever is not
+    /// named here reads the plain text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallback: BTreeMap<String, String>,
     /// When the order ends by itself (RFC 3339, or a day). Absent: never.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -411,6 +418,24 @@ impl OrderFile {
                 }
             }
         }
+        if let Some(language) = self.language.as_ref().filter(|l| !texts::is_locale(l)) {
+            say(
+                "language",
+                format!("language «{language}» is no locale; write it like en or pt-BR"),
+            );
+        }
+        for (from, to) in &self.fallback {
+            let has_text = self.notice.own(to).is_some()
+                || texts::language_of(to).eq_ignore_ascii_case(texts::language_of(self.language()));
+            if !texts::is_locale(from) || !has_text {
+                say(
+                    "fallback",
+                    format!(
+                        "fallback «{from}» = «{to}»: expected a locale such as gsw, and one that [notice] has a text for"
+                    ),
+                );
+            }
+        }
         for (name, texts) in self.all_texts() {
             for problem in texts.problems() {
                 say(&format!("[{name}"), format!("{name}: {problem}"));
@@ -431,11 +456,31 @@ impl OrderFile {
         .filter_map(|(name, texts)| Some((name, texts?)))
     }
 
-    /// The text of that kind for a locale, if this order has one of its own.
-    pub fn text(&self, kind: &str, locale: &str) -> Option<&Text> {
-        self.all_texts()
-            .find(|(name, _)| *name == kind)
-            .and_then(|(_, texts)| texts.for_locale(locale))
+    /// The language of the plain texts.
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
+
+    /// The text of that kind for a locale, if this order has one of its own: the locale's, that of
+    /// its language, that of the fallback declared for either, or the plain one.
+    pub fn text(&self, kind: &str, locale: &str) -> Option<Chosen<'_>> {
+        let (_, texts) = self.all_texts().find(|(name, _)| *name == kind)?;
+        let own = |locale: &str| {
+            let (language, text) = texts.own(locale)?;
+            Some(Chosen { language, text })
+        };
+        let declared = [locale, texts::language_of(locale)]
+            .into_iter()
+            .find_map(|tag| {
+                let mut fallbacks = self.fallback.iter();
+                fallbacks.find(|(from, _)| from.eq_ignore_ascii_case(tag))
+            });
+        let plain = || {
+            let text = texts.plain.as_ref()?;
+            let language = self.language();
+            Some(Chosen { language, text })
+        };
+        own(locale).or_else(|| own(declared?.1)).or_else(plain)
     }
 }
 

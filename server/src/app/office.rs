@@ -66,6 +66,7 @@ impl Office for App {
             subject: mail.subject,
             text: mail.text,
             html: mail.html,
+            language: mail.language,
         })
     }
 }

@@ -58,4 +58,6 @@ pub struct Letter {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// The locale that the words are written for.
+    pub language: String,
 }

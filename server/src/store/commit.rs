@@ -53,6 +53,8 @@ impl Store {
             }
             // The files are in place already; this writes it down.
             Change::Restored { .. } => {}
+            // The record is all that it leaves.
+            Change::NoticeTested { .. } => {}
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?
             }

@@ -29,6 +29,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
+use crate::outbox::rehearsal::Rehearsal;
 
 pub use memory::Memory;
 use routes::{Kind, TABLE};
@@ -65,6 +66,8 @@ pub struct Web {
     pub doors: Arc<dyn Fn() -> Vec<DoorFigures> + Send + Sync>,
     /// The maildir that the transport `mailbox` writes to.
     pub mailbox: Option<PathBuf>,
+    /// The way of tests; absent, there are none.
+    pub rehearsal: Option<Rehearsal>,
     /// The made-up company: its operators sign in with one click, from this machine only.
     pub demo: bool,
     /// Turns true when the server is asked to stop: streams end then, so that it can.
@@ -92,6 +95,7 @@ impl Web {
             app,
             doors: Arc::new(Vec::new),
             mailbox: None,
+            rehearsal: None,
             demo: false,
             stopping: watch::channel(false).1,
             started,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, get, post};
 
 use super::{Web, account, assets, console, events, health, statement};
-use console::{audit, doors, mailbox, notices, order, orders, preview, respond, review, write};
+use console::{
+    audit, doors, letter, mailbox, notices, order, orders, preview, respond, review, write,
+};
 
 /// Whom a route serves, and whether it changes anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +78,8 @@ pub const TABLE: &[Route] = routes! {
     Reads get "/orders/{id}/edit" => write::edit_page;
     Changes post "/orders/{id}/edit" => write::edit;
     Reads get "/orders/{id}/preview" => preview::show;
+    Reads get "/orders/{id}/letter" => letter::show;
+    Changes post "/orders/{id}/test" => letter::test;
     Reads get "/orders/{id}/notices" => notices::show;
     Changes post "/orders/{id}/submit" => review::submit;
     Changes post "/orders/{id}/withdraw" => review::withdraw;

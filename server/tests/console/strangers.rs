@@ -152,6 +152,7 @@ async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
         &[("text", &edited), ("do", "save")],
     )
     .await;
+    act(&ana, ANA, &path("test"), &[("kind", "correction")]).await;
     act(&ana, ANA, &path("submit"), &[]).await;
     act(&ana, ANA, &path("withdraw"), &[]).await;
     act(&ana, ANA, &path("submit"), &[]).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use countermand::app::App;
 use countermand::clock::{CountingIds, ManualClock, RandomIds};
 use countermand::config::Config;
+use countermand::outbox::rehearsal::Rehearsal;
 use countermand::store::{Outcome, Settled, Turn, Wanted};
 use countermand::web::{Web, router};
 use countermand_core::actor::{Actor, Role};
@@ -103,6 +104,7 @@ impl House {
         let mut web = Web {
             stopping: stopping.clone(),
             mailbox: Some(mailbox),
+            rehearsal: Some(Rehearsal::new(&app.config.notices.test, data.path())),
             ..Web::new(app.clone())
         };
         change(&mut web);

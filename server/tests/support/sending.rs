@@ -131,6 +131,7 @@ impl Office for TestOffice {
             subject: format!("{kind} for {person}"),
             html: format!("<pre>{text}</pre>"),
             text,
+            language: "en".to_owned(),
         })
     }
 }

@@ -3,7 +3,7 @@
 mod retract;
 pub(super) mod show;
 pub(super) mod steps;
-mod text;
+pub(super) mod text;
 
 use std::path::PathBuf;
 

@@ -67,8 +67,10 @@ fn line(order: &Order, now: Timestamp) -> Line {
 pub(super) async fn one(place: &Place, open: &Open, id: &str) -> Result<Exit> {
     let shown = open.app.show(&open.actor, id).await?;
     let history = open.app.store.life_of(shown.order.id).await?;
-    place.print.answer(&Document::of(&shown, open), || {
-        words(place, open, &shown, &history)
+    let document = Document::of(&shown, open);
+    place.print.answer(&document, || {
+        let hints = steps::hints(place, &document.lints);
+        words(place, open, &shown, &history) + &hints.replacen('\n', "\n\n", 1)
     })?;
     Ok(Exit::Done)
 }

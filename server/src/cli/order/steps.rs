@@ -1,6 +1,7 @@
 //! What is said after a step in an order's life: how it stands, and what can be done next.
 
 use countermand_core::notice::Counts;
+use countermand_core::notice::lint::Lint;
 use countermand_core::order::{LetPass, Order, State, Stop};
 use countermand_core::words::counted;
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ pub(super) struct Document {
     notices: Counts,
     corrections: Counts,
     devices: Devices,
+    /// What its author may want to change; empty once it is published.
+    pub lints: Vec<Lint>,
 }
 
 /// The order's devices, now.
@@ -100,6 +103,7 @@ impl Document {
                 unknown: shown.standing.unknown,
                 refused: shown.standing.refused,
             },
+            lints: open.app.lints(order),
         }
     }
 }
@@ -130,7 +134,8 @@ pub(super) async fn resumed(place: &Place, open: &Open, order: &Order) -> Result
 
 async fn say(place: &Place, open: &Open, order: &Order, first: String) -> Result<Exit> {
     let shown = open.app.show(&open.actor, &order.id.to_string()).await?;
-    place.print.answer(&Document::of(&shown, open), || {
+    let document = Document::of(&shown, open);
+    place.print.answer(&document, || {
         let state = match shown.state {
             "draft" => "a draft".to_owned(),
             other => other.replace('_', " "),
@@ -140,11 +145,12 @@ async fn say(place: &Place, open: &Open, order: &Order, first: String) -> Result
             None => "",
         };
         format!(
-            "{first}Order {} «{}», revision {}, is {}{stopped}.\n\n{}",
+            "{first}Order {} «{}», revision {}, is {}{stopped}.{}\n\n{}",
             place.print.bold(&order.id.short()),
             print::tame(order.title()),
             order.revision.number,
             place.print.word(&state),
+            hints(place, &document.lints),
             next(place, &shown)
         )
     })?;
@@ -162,6 +168,20 @@ pub(in super::super) fn stopped(place: &Place, order: &Order) -> Option<String> 
         place.print.word("Its notices stopped by themselves"),
         stop.why,
     ))
+}
+
+/// Hints for who may still change the text, each on a line of its own.
+pub(super) fn hints(place: &Place, lints: &[Lint]) -> String {
+    lints
+        .iter()
+        .map(|lint| {
+            format!(
+                "\n{}: {}.",
+                place.print.word("Note"),
+                print::tame(&lint.to_string())
+            )
+        })
+        .collect()
 }
 
 /// The deadline for people, in the zone that its author thinks in.

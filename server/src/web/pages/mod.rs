@@ -19,6 +19,7 @@ mod orders;
 mod parts;
 mod preview;
 mod refused;
+mod sample;
 mod statement;
 
 pub use account::{DemoOperator, ErrorPage, SetUp, SignIn};
@@ -35,6 +36,7 @@ pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
+pub use sample::{Choice, Hint, Rehearse, SamplePage, Sampled};
 pub use statement::{AsItWas, HistoryRow, NoticeCheck, Reported, Statement, StatementState};
 
 /// What every page of the console shows around its own matter.

@@ -125,6 +125,8 @@ pub fn samples() -> Vec<Sample> {
             },
         ),
         page("mail", mail()),
+        page("sample", sample()),
+        page("sample_nobody", sample_nobody()),
         page("doors", doors(shell())),
         page("doors_opened", doors(doors_open())),
         page("audit", audit(None)),
@@ -282,6 +284,26 @@ pub fn hostile() -> Vec<Sample> {
                 email: bad(),
                 next: Some(bad()),
                 ..sign_in(Some(&bad()))
+            },
+        ),
+        page(
+            "sample",
+            SamplePage {
+                title: bad(),
+                error: Some(bad()),
+                rehearse: Some(Rehearse {
+                    person: bad(),
+                    kinds: vec![],
+                    test_to: Some(bad()),
+                }),
+                sampled: Some(Sampled {
+                    kind: Pill::new(Tone::Plain, bad()),
+                    headers: vec![(bad(), bad())],
+                    language: bad(),
+                    text: bad(),
+                    remarks: vec![bad()],
+                }),
+                ..sample()
             },
         ),
         page("error", error(404, &bad(), &bad())),
