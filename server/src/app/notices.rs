@@ -2,9 +2,11 @@
 
 use countermand_core::fleet::{Device, Person};
 use countermand_core::id::PersonId;
+use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
+use jiff::Timestamp;
 
 use super::{App, AppError, Result};
 
@@ -34,49 +36,51 @@ impl App {
         let known = Known {
             link: self.config.statement_link(order.id),
             was_refused,
-            still_forbidden: self.still_forbidden(order, person, kind),
+            still_forbidden: still_forbidden(&view, order, person, kind, self.now()),
         };
-        self.written(order, person, kind, known)
+        written(&view, order, person, kind, known)
     }
+}
 
-    /// Titles of other orders that still forbid an app to that person: what a correction says.
-    pub(super) fn still_forbidden(
-        &self,
-        order: &Order,
-        person: &Person,
-        kind: Kind,
-    ) -> Vec<String> {
-        if kind != Kind::Correction {
-            return Vec::new();
-        }
-        let view = self.live.view();
-        view.still_forbidden(order.id, person.id, self.now())
-            .into_iter()
-            .filter_map(|o| view.order(o))
-            .map(|o| o.title().to_owned())
-            .collect()
-    }
+// These take the view that their caller holds: to ask for a second one beside it would wait for a
+// writer who waits for the first.
 
-    pub(super) fn written(
-        &self,
-        order: &Order,
-        person: &Person,
-        kind: Kind,
-        known: Known,
-    ) -> Result<Rendered> {
-        let view = self.live.view();
-        let devices: Vec<&Device> = view
-            .devices_of(person.id)
-            .filter(|d| countermand_core::scope::names(&order.revision.file, d))
-            .collect();
-        let context = Context {
-            order,
-            person,
-            devices,
-            link: known.link,
-            was_refused: known.was_refused,
-            still_forbidden: known.still_forbidden,
-        };
-        render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))
+/// Titles of other orders that still forbid an app to that person: what a correction says.
+pub(super) fn still_forbidden(
+    view: &Index,
+    order: &Order,
+    person: &Person,
+    kind: Kind,
+    now: Timestamp,
+) -> Vec<String> {
+    if kind != Kind::Correction {
+        return Vec::new();
     }
+    view.still_forbidden(order.id, person.id, now)
+        .into_iter()
+        .filter_map(|o| view.order(o))
+        .map(|o| o.title().to_owned())
+        .collect()
+}
+
+pub(super) fn written(
+    view: &Index,
+    order: &Order,
+    person: &Person,
+    kind: Kind,
+    known: Known,
+) -> Result<Rendered> {
+    let devices: Vec<&Device> = view
+        .devices_of(person.id)
+        .filter(|d| countermand_core::scope::names(&order.revision.file, d))
+        .collect();
+    let context = Context {
+        order,
+        person,
+        devices,
+        link: known.link,
+        was_refused: known.was_refused,
+        still_forbidden: known.still_forbidden,
+    };
+    render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))
 }
