@@ -6,6 +6,7 @@ use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
+use jiff::Timestamp;
 
 use super::{App, AppError, Result};
 
@@ -59,31 +60,33 @@ impl App {
         let known = Known {
             link,
             was_refused,
-            still_forbidden: self.still_forbidden(&view, order, person, kind),
+            still_forbidden: still_forbidden(&view, order, person, kind, self.now()),
         };
         written(&view, order, person, kind, known)
     }
-
-    /// Titles of other orders that still forbid an app to that person: what a correction says.
-    pub(super) fn still_forbidden(
-        &self,
-        view: &Index,
-        order: &Order,
-        person: &Person,
-        kind: Kind,
-    ) -> Vec<String> {
-        if kind != Kind::Correction {
-            return Vec::new();
-        }
-        view.still_forbidden(order.id, person.id, self.now())
-            .into_iter()
-            .filter_map(|o| view.order(o))
-            .map(|o| o.title().to_owned())
-            .collect()
-    }
 }
 
-/// The view is the caller's: to ask for a second one while a commit waits for the first would wait for ever.
+// These take the view that their caller holds: to ask for a second one beside it would wait for a
+// writer who waits for the first.
+
+/// Titles of other orders that still forbid an app to that person: what a correction says.
+pub(super) fn still_forbidden(
+    view: &Index,
+    order: &Order,
+    person: &Person,
+    kind: Kind,
+    now: Timestamp,
+) -> Vec<String> {
+    if kind != Kind::Correction {
+        return Vec::new();
+    }
+    view.still_forbidden(order.id, person.id, now)
+        .into_iter()
+        .filter_map(|o| view.order(o))
+        .map(|o| o.title().to_owned())
+        .collect()
+}
+
 pub(super) fn written(
     view: &Index,
     order: &Order,

@@ -15,7 +15,7 @@ use countermand_core::order::{Approval, Audience, Order, Retraction};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::notices::{Known, written};
+use super::notices::{Known, still_forbidden, written};
 use super::{App, AppError, Result};
 use crate::outbox::office::Letter;
 use crate::outbox::rehearsal::{Marks, Rehearsal, TestMail};
@@ -75,13 +75,16 @@ impl App {
         // What the doors did to somebody, and which other apps they have, is for who looks people up.
         if kind == Kind::Correction {
             if self.authorise(actor, Act::LookUp).await.is_ok() {
+                let was_refused = self.store.was_refused(order.id, person.id).await?;
+                let now = self.now();
+                let (as_if, _) = as_if(order, kind, now);
+                let view = self.live.view();
                 let known = Known {
                     link: self.config.statement_link(order.id),
-                    was_refused: self.store.was_refused(order.id, person.id).await?,
-                    still_forbidden: self.still_forbidden(&self.live.view(), order, &person, kind),
+                    was_refused,
+                    still_forbidden: still_forbidden(&view, order, &person, kind, now),
                 };
-                let (order, _) = as_if(order, kind, self.now());
-                sample.mail = written(&self.live.view(), &order, &person, kind, known)?;
+                sample.mail = written(&view, &as_if, &person, kind, known)?;
             } else {
                 sample.remarks.push(
                     "Whether a door refused this person, and whether another order still holds for them, is left out: that takes the role helpdesk, responder or admin.".to_owned(),

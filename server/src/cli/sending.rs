@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use countermand_core::words::thousands;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
 use super::Printer;
@@ -56,9 +56,20 @@ fn counts(progress: &Progress) -> String {
 
 fn bar() -> impl FnMut(&Progress) + Send {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    let template = "{bar:30} {human_pos} of {human_len}  {per_sec:.0}, {eta} left  {msg}";
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // Before anything is settled nobody knows.
+        let _ = match state.per_sec() {
+            rate if rate > 0.0 => write!(
+                out,
+                "{rate:.0} a second, about {} left",
+                time(state.eta().as_secs())
+            ),
+            _ => Ok(()),
+        };
+    };
+    let template = "{bar:30} {human_pos} of {human_len}  {rate}  {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.enable_steady_tick(TICK);
     move |progress| {

@@ -37,7 +37,8 @@ pub(super) fn lints(order: &Order, crowd: &Crowd) -> Vec<Lint> {
                 .keys()
                 .any(|from| from.eq_ignore_ascii_case(locale) || from.eq_ignore_ascii_case(reads));
             let same = language_of(language).eq_ignore_ascii_case(reads);
-            if !reads.is_empty() && !same && !(declared && own.is_some()) {
+            let meant = same || (declared && own.is_some());
+            if !reads.is_empty() && !meant {
                 let by = (language.to_owned(), own.is_some());
                 served.entry(by).or_default().push((locale, *people));
             }

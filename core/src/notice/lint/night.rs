@@ -73,7 +73,7 @@ fn at_night(from: Timestamp, to: Timestamp, zone: &str) -> Option<Share> {
     while at < to {
         let hour = in_zone(at, zone).hour();
         all += 1;
-        night += u32::from(hour >= FROM || hour < UNTIL);
+        night += u32::from(!(UNTIL..FROM).contains(&hour));
         let next = STEP.after(at);
         if next <= at {
             break;
