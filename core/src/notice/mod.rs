@@ -3,6 +3,7 @@
 //! Planned notices are derived, never stored: a receipt row begins with its first claim. So to
 //! publish or retract writes the same few rows whatever the size of the audience.
 
+pub mod mark;
 pub mod plan;
 pub mod render;
 
@@ -149,6 +150,9 @@ pub struct Counts {
     pub rejected: u64,
     pub unknown: u64,
     pub cancelled: u64,
+    /// Of the accepted, those that came back.
+    #[serde(default)]
+    pub bounced: u64,
 }
 
 impl Counts {
