@@ -8,6 +8,8 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::GatePolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::bounces::BouncesConfig;
+use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,6 +77,8 @@ pub struct NoticesConfig {
     pub from: String,
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
+    pub bounces: BouncesConfig,
+    pub limits: LimitsConfig,
 }
 
 impl Default for NoticesConfig {
@@ -83,6 +87,8 @@ impl Default for NoticesConfig {
             from: "IT Security <it-security@example.test>".to_owned(),
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
+            bounces: BouncesConfig::default(),
+            limits: LimitsConfig::default(),
         }
     }
 }
@@ -206,6 +212,10 @@ impl Config {
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
+        let bounces = self.notices.bounces.check(&self.notices.from);
+        bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
+        let limits = self.notices.limits.check();
+        limits.map_err(|e| format!("[notices.limits] {e}"))?;
         if !self.server.public_url.starts_with("http://")
             && !self.server.public_url.starts_with("https://")
         {

@@ -140,7 +140,13 @@ mod tests {
             let forged = String::from_utf8_lossy(&forged).into_owned();
             assert_eq!(read(&forged, &ONE, [order(7)]), None, "{forged}");
         }
-        for odd in ["", "ü", &mark[1..], &format!("{mark}0"), &"z".repeat(LENGTH)] {
+        for odd in [
+            "",
+            "ü",
+            &mark[1..],
+            &format!("{mark}0"),
+            &"z".repeat(LENGTH),
+        ] {
             assert_eq!(read(odd, &ONE, [order(7)]), None);
         }
     }

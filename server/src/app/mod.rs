@@ -2,6 +2,7 @@
 //! checks who may, asks the core what follows, commits one change and lets the index catch up.
 
 pub mod attest;
+pub mod bounces;
 pub mod decide;
 pub mod draft;
 pub mod exempt;
@@ -11,6 +12,7 @@ pub mod notices;
 pub mod office;
 pub mod operators;
 pub mod publish;
+pub mod purge;
 pub mod respond;
 pub mod retract;
 pub mod review;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::{Change, Commit, Step};
 use countermand_core::fleet::fold;
+use countermand_core::notice::mark::Secret;
 use countermand_core::order::{Order, Problem, TransitionError};
 use jiff::Timestamp;
 
@@ -93,6 +96,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub config: Arc<Config>,
+    /// With which notices are marked, where bounces are read.
+    secret: Option<Secret>,
 }
 
 impl App {
@@ -110,11 +115,13 @@ impl App {
             config.mode,
         )
         .await?;
+        let secret = bounces::secret(&store, &config, &*clock, &*ids).await?;
         Ok(App {
             store,
             live,
             clock,
             ids,
+            secret,
             config: Arc::new(config),
         })
     }

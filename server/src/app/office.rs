@@ -1,14 +1,14 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
-use countermand_core::id::OrderId;
-use countermand_core::notice::Kind;
+use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::plan::{self, Due};
+use countermand_core::notice::{Key, Kind, mark};
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Brief, Letter, Office};
+use crate::outbox::office::{Brief, Letter, Mark, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -33,6 +33,21 @@ impl Office for App {
             .filter(|o| o.retraction().is_some())
             .map(|o| o.id)
             .collect()
+    }
+
+    fn domain(&self, person: PersonId) -> Option<String> {
+        let view = self.live.view();
+        let (_, domain) = view.person(person)?.email.rsplit_once('@')?;
+        Some(domain.to_owned())
+    }
+
+    fn mark(&self, key: &Key) -> Option<Mark> {
+        let notices = &self.config.notices;
+        let text = mark::write(key, self.secret.as_ref()?);
+        Some(Mark {
+            envelope_from: notices.bounces.envelope(&notices.from, &text)?,
+            text,
+        })
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

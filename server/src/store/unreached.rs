@@ -32,8 +32,7 @@ impl Unreached {
     }
 }
 
-const UNREACHED: &str =
-    "FROM receipt WHERE order_id = $1 AND (state IN ('rejected', 'unknown') OR bounced_at IS NOT NULL)";
+const UNREACHED: &str = "FROM receipt WHERE order_id = $1 AND (state IN ('rejected', 'unknown') OR bounced_at IS NOT NULL)";
 
 impl Store {
     /// How many there are, and `limit` of them after `skip`, newest first.
@@ -49,7 +48,9 @@ impl Store {
             .bind(&order)
             .fetch_one(&self.readers)
             .await?;
-        let page = format!("SELECT person, kind, state, bounced_at, COALESCE(bounced_at, settled_at) AS at, COALESCE(bounced_words, detail) AS words {UNREACHED} ORDER BY COALESCE(bounced_at, settled_at) DESC, person, kind LIMIT $2 OFFSET $3");
+        let page = format!(
+            "SELECT person, kind, state, bounced_at, COALESCE(bounced_at, settled_at) AS at, COALESCE(bounced_words, detail) AS words {UNREACHED} ORDER BY COALESCE(bounced_at, settled_at) DESC, person, kind LIMIT $2 OFFSET $3"
+        );
         let rows = sqlx::query(AssertSqlSafe(page))
             .bind(&order)
             .bind(limit as i64)
