@@ -14,8 +14,7 @@ const WORDS: usize = 300;
 
 /// The queue id in a relay's answer, `250 2.0.0 Ok: queued as 4abcXYZ`.
 ///
-/// Letters and digits only, and no word that means more than one mail: `postsuper -d ALL` would empty the
-/// whole queue.
+/// Letters and digits only, and no word: in the hands of postsuper, ALL is the whole queue.
 pub fn queue_id(answer: &str) -> Option<&str> {
     let (_, rest) = answer.split_once("queued as ")?;
     let end = rest
