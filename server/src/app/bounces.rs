@@ -200,7 +200,7 @@ impl Intake for Bounces {
         let done = self.app.commit(&actor, Change::Bounces(bounces)).await;
         done.map_err(|error| error.to_string())?;
         for order in orders {
-            // A hard bounce counts as a rejection: `stop_if_needed(order)` belongs here.
+            // A hard bounce counts as a rejection: `self.app.stop_if_needed(order).await` belongs here.
             tracing::info!(%order, "notices came back");
         }
         Ok(())

@@ -83,7 +83,10 @@ impl App {
         if ended.status != Some(0) {
             tracing::warn!(%order, asked, status = ended.status, "purging queued notices: {how}: {}", ended.words);
         }
-        let mut words = format!("{} queued mails asked for: {how}", thousands(asked));
+        let mut words = format!(
+            "the relay was asked to drop {} of its queued mails: {how}",
+            thousands(asked)
+        );
         if !ended.words.is_empty() {
             words.push_str(&format!(" ({})", ended.words));
         }

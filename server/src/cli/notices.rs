@@ -123,6 +123,13 @@ fn csv(place: &Place, lines: &[Line]) -> Result<Exit> {
     let failed = |e: String| Failure::failed(format!("the list can't be written: {e}"));
     let mut table = csv::Writer::from_writer(Vec::new());
     for line in lines {
+        let line = Line {
+            email: harmless(&line.email),
+            name: harmless(&line.name),
+            notice: line.notice.clone(),
+            words: harmless(&line.words),
+            ..*line
+        };
         table.serialize(line).map_err(|e| failed(e.to_string()))?;
     }
     if lines.is_empty() {
@@ -134,6 +141,15 @@ fn csv(place: &Place, lines: &[Line]) -> Result<Exit> {
     let bytes = table.into_inner().map_err(|e| failed(e.to_string()))?;
     place.print.raw(&String::from_utf8_lossy(&bytes))?;
     Ok(Exit::Done)
+}
+
+/// A spreadsheet would take what begins so for a formula, and a mail server's words are a stranger's.
+fn harmless(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 #[derive(Serialize)]

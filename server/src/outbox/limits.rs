@@ -108,6 +108,12 @@ impl Buckets {
         buckets.for_each(|bucket| bucket.fill(now));
     }
 
+    /// Knows the domains that `of` has met since this was copied from it.
+    pub fn catch_up(&mut self, of: &Buckets) {
+        let known = self.domains.len();
+        self.domains.extend(of.domains.iter().skip(known).cloned());
+    }
+
     /// Takes one message, or says what it waits for.
     pub fn take(&mut self, class: Class) -> Result<(), Wait> {
         let is_empty = |bucket: &Option<Bucket>| bucket.as_ref().is_some_and(|b| b.left < 1.0);

@@ -75,6 +75,7 @@ impl Throttle {
         let mut buckets = self.filled();
         let may = |claim: &Claim| {
             let class = self.class(claim.key.person);
+            buckets.catch_up(&self.limits.buckets);
             if free(claim) {
                 buckets.take_anyway(class);
                 return true;
@@ -116,6 +117,7 @@ impl Plan<'_> {
             && let Some(person) = people.pop_front()
         {
             let class = self.throttle.class(person);
+            self.buckets.catch_up(&self.throttle.limits.buckets);
             match self.buckets.take(class) {
                 Ok(()) => chosen.push(person),
                 Err(Wait::Domain) => parked.entry(class).or_default().push_back(person),

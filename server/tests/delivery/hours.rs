@@ -18,13 +18,16 @@ async fn inv_19_a_relay_that_takes_nothing_for_a_day_loses_nothing() {
     let works = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&works);
     let relay = Setup::new()
-        .script(move |offer| match asked.load(Ordering::SeqCst) {
-            true => Fault::Accept,
+        .script(move |offer| {
+            if offer.to.is_empty() || asked.load(Ordering::SeqCst) {
+                return Fault::Accept;
+            }
             // It has no room, at different places of the dialogue.
-            false if offer.to.is_empty() => Fault::Accept,
-            false if person_at(offer.to) % 3 == 0 => Fault::Data(451),
-            false if person_at(offer.to) % 3 == 1 => Fault::Rcpt(450),
-            false => Fault::Dot(452),
+            match person_at(offer.to) % 3 {
+                0 => Fault::Data(451),
+                1 => Fault::Rcpt(450),
+                _ => Fault::Dot(452),
+            }
         })
         .start();
     publish(&world.store, order_id(1), 0..60).await;

@@ -173,7 +173,7 @@ async fn the_ids_of_the_orders_queued_notices_are_given_once_and_it_is_on_record
         record[0]["remark"]
             .as_str()
             .unwrap()
-            .starts_with("2 queued mails asked for: done")
+            .starts_with("the relay was asked to drop 2 of its queued mails: done")
     );
 }
 

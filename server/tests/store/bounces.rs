@@ -247,7 +247,7 @@ async fn each_queued_mail_is_asked_for_once(db: &Db) {
             asked: 1,
             through,
             status: Some(0),
-            words: "1 queued mails asked for: done".to_owned(),
+            words: "done".to_owned(),
         })
     };
     db.put(purge(first.through)).await;
