@@ -16,6 +16,7 @@ use crate::outbox::purge;
 const QUEUED_AT_MOST: SignedDuration = SignedDuration::from_hours(5 * 24);
 /// What was in flight at the retraction settles within seconds.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 impl App {
     /// Asks for what has to be asked for after each retraction, whoever retracted, for ever. It holds up
@@ -24,7 +25,7 @@ impl App {
         let mut changed = self.live.subscribe();
         let mut finished = BTreeSet::new();
         loop {
-            let mut again = false;
+            let mut again = None;
             for order in self.lately_retracted() {
                 if finished.contains(&order) {
                     continue;
@@ -33,15 +34,15 @@ impl App {
                     Ok(true) => {
                         finished.insert(order);
                     }
-                    Ok(false) => again = true,
+                    Ok(false) => again = again.max(Some(AGAIN_AFTER)),
                     Err(error) => {
-                        again = true;
+                        again = Some(AFTER_FAILURE);
                         tracing::warn!(%order, "queued notices are not purged yet: {error}");
                     }
                 }
             }
-            if again {
-                tokio::time::sleep(AGAIN_AFTER).await;
+            if let Some(wait) = again {
+                tokio::time::sleep(wait).await;
             } else if changed.changed().await.is_err() {
                 return;
             }
