@@ -13,7 +13,7 @@ use crate::exemption::{Attestation, Exemption};
 use crate::fleet::{IncomingReport, PersonRow};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
-use crate::notice::Kind;
+use crate::notice::{Key, Kind};
 use crate::order::Order;
 
 /// A change, by whom and when.
@@ -87,6 +87,27 @@ pub struct RefusedAgain {
     pub last_at: Timestamp,
 }
 
+/// A notice that a relay had taken came back: its person did not get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    pub key: Key,
+    /// What the mail server said.
+    pub words: String,
+}
+
+/// The relay was asked to drop what it still had of a retracted order's notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purge {
+    pub order: OrderId,
+    /// How many mails it was asked to drop.
+    pub asked: u64,
+    /// Everything accepted up to this version was asked for.
+    pub through: i64,
+    /// The command's exit status; `None` if it could not run to its end.
+    pub status: Option<i32>,
+    pub words: String,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -156,6 +177,9 @@ pub enum Change {
     },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
+    /// Those of them that are news take told back; the others change nothing.
+    Bounces(Vec<Bounce>),
+    Purge(Purge),
 }
 
 impl Change {
@@ -261,6 +285,21 @@ impl Change {
                 say("notice.test".into(), *order, details.clone())
             }
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
+            Change::Bounces(bounces) => {
+                let order = bounces.first()?.key.order;
+                let one = bounces.iter().all(|b| b.key.order == order);
+                let keys: Vec<Key> = bounces.iter().map(|b| b.key).collect();
+                say(
+                    "notices.bounce".into(),
+                    one.then_some(order),
+                    json!({ "receipts": keys }),
+                )
+            }
+            Change::Purge(purge) => say(
+                "order.purge".into(),
+                Some(purge.order),
+                json!({ "asked": purge.asked, "status": purge.status, "remark": purge.words }),
+            ),
         }
     }
 }

@@ -165,7 +165,6 @@ fn inv_29_a_correction_stands_alone() {
     let retraction = Retraction {
         by: "rita@example.test".into(),
         at: at("2020-07-11T00:00:00Z"),
-        cause: None,
         reason: "The mail was meant for nobody".into(),
         cause: None,
         answer: Default::default(),

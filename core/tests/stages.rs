@@ -132,7 +132,7 @@ fn inv_14_notices_stop_at_the_very_share_and_at_the_very_number_of_reports() {
     assert!(!stops(200, 0, 9) && stops(200, 0, 10) && stops(0, 0, 11));
     assert_eq!(
         plan::should_stop(&order, 1_200, 80, 0).unwrap(),
-        "80 notices were rejected, and 1,200 people were told in all: the notices stop at 5% rejected"
+        "80 notices were rejected, and 1,200 people were told in all: the notices stop above 5% rejected"
     );
     assert_eq!(
         plan::should_stop(&order, 1, 0, 10).unwrap(),
@@ -158,6 +158,7 @@ fn inv_14_notices_stop_at_the_very_share_and_at_the_very_number_of_reports() {
 
 fn retraction() -> Retraction {
     Retraction {
+        cause: None,
         by: "rita".into(),
         at: t(90),
         reason: "in error".into(),

@@ -8,6 +8,8 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::GatePolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::bounces::BouncesConfig;
+use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -89,6 +91,8 @@ pub struct NoticesConfig {
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
     pub test: TestConfig,
+    pub bounces: BouncesConfig,
+    pub limits: LimitsConfig,
 }
 
 /// The way of tests, apart from that of notices.
@@ -106,6 +110,8 @@ impl Default for NoticesConfig {
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
             test: TestConfig::default(),
+            bounces: BouncesConfig::default(),
+            limits: LimitsConfig::default(),
         }
     }
 }
@@ -230,6 +236,10 @@ impl Config {
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
+        let bounces = self.notices.bounces.check(&self.notices.from);
+        bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
+        let limits = self.notices.limits.check();
+        limits.map_err(|e| format!("[notices.limits] {e}"))?;
         if !self.server.public_url.starts_with("http://")
             && !self.server.public_url.starts_with("https://")
         {

@@ -1,6 +1,8 @@
 //! The command line from outside: what is printed, as which document, with which status.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "cli/bounced.rs"]
+mod bounced;
 #[path = "cli/shop.rs"]
 mod shop;
 #[path = "cli/statuses.rs"]

@@ -4,8 +4,10 @@
 //! publish or retract writes the same few rows whatever the size of the audience.
 
 pub mod lint;
+pub mod mark;
 pub mod plan;
 pub mod render;
+pub mod seal;
 pub mod token;
 
 use std::fmt;
@@ -151,6 +153,9 @@ pub struct Counts {
     pub rejected: u64,
     pub unknown: u64,
     pub cancelled: u64,
+    /// Of the accepted, those that came back.
+    #[serde(default)]
+    pub bounced: u64,
 }
 
 impl Counts {

@@ -111,9 +111,9 @@ pub fn should_stop(order: &Order, told: u64, rejected: u64, looks_wrong: u64) ->
         let new = rejected.saturating_sub(passed.map_or(0, |p| p.rejected));
         let enough = ENOUGH.min(published.approval.audience.0.len());
         let all = told.saturating_add(rejected).max(enough);
-        if new > 0 && u128::from(new) * 10_000 >= u128::from(all) * u128::from(share.0) {
+        if new > 0 && u128::from(new) * 10_000 > u128::from(all) * u128::from(share.0) {
             return Some(format!(
-                "{} rejected{since}, and {} told in all: the notices stop at {share} rejected",
+                "{} rejected{since}, and {} told in all: the notices stop above {share} rejected",
                 counted(new, "notice was", "notices were"),
                 counted(told, "person was", "people were"),
             ));

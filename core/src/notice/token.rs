@@ -2,31 +2,14 @@
 //! kind of notice it is, to whom, and by when it said to comply, under a seal that only this
 //! installation can make. The order is the link's own; nothing in it can be read as a name.
 
-use std::fmt;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
+use super::seal::{SealKey, tag, tagged};
 use super::{Key as Receipt, Kind};
 use crate::id::{PersonId, crockford, crockford_value};
 use crate::order::Order;
-
-/// What an installation seals its notices with, made once and kept in its database.
-#[derive(Clone)]
-pub struct SealKey([u8; 32]);
-
-impl SealKey {
-    pub fn new(bytes: [u8; 32]) -> SealKey {
-        SealKey(bytes)
-    }
-}
-
-impl fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealKey(…)")
-    }
-}
 
 /// What a notice said, as its token tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,39 +69,24 @@ pub fn open(key: &SealKey, order: &Order, token: &str) -> Option<Said> {
     let (facts, seal) = bytes.split_at(FACTS);
     mac(key, order, facts).verify_truncated_left(seal).ok()?;
     let facts: &[u8; FACTS] = facts.try_into().ok()?;
-    let [tag, n, p0, p1, p2, p3, seconds @ ..] = *facts;
+    let [t0, t1, p0, p1, p2, p3, seconds @ ..] = *facts;
     Some(Said {
-        kind: match (tag, n) {
-            (0, 0) => Kind::Correction,
-            (1, 0) => Kind::Blocked,
-            (2, n) => Kind::Reminder(n),
-            (3, 0) => Kind::Order,
-            _ => return None,
-        },
+        kind: tagged([t0, t1])?,
         person: PersonId(u32::from_be_bytes([p0, p1, p2, p3])),
         comply_by: Timestamp::from_second(i64::from_be_bytes(seconds)).ok()?,
     })
 }
 
 fn facts(said: &Said) -> [u8; FACTS] {
-    let [tag, n] = match said.kind {
-        Kind::Correction => [0, 0],
-        Kind::Blocked => [1, 0],
-        Kind::Reminder(n) => [2, n],
-        Kind::Order => [3, 0],
-    };
+    let [t0, t1] = tag(said.kind);
     let [p0, p1, p2, p3] = said.person.0.to_be_bytes();
     let [s0, s1, s2, s3, s4, s5, s6, s7] = said.comply_by.as_second().to_be_bytes();
-    [tag, n, p0, p1, p2, p3, s0, s1, s2, s3, s4, s5, s6, s7]
+    [t0, t1, p0, p1, p2, p3, s0, s1, s2, s3, s4, s5, s6, s7]
 }
 
 /// Over the order and the hash of its text too: a token vouches for one text of one order.
 fn mac(key: &SealKey, order: &Order, facts: &[u8]) -> Hmac<Sha256> {
-    // A key shorter than a block stands for itself filled up with zeros (RFC 2104).
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(&key.0);
-    Hmac::<Sha256>::new(&block.into())
-        .chain_update(b"countermand notice 1\0")
+    key.mac("notice")
         .chain_update(order.id.0.as_bytes())
         .chain_update(facts)
         .chain_update(&order.revision.hash)

@@ -247,7 +247,7 @@ fn a_quarter() -> Length {
 #[serde(deny_unknown_fields)]
 pub struct HoldAt {
     /// Share of rejected notices, such as `5%`: the notices stop when the rejected (hard bounces are
-    /// among them, corrections are not) are this share or more of the rejected and the people told
+    /// among them, corrections are not) are more than this share of the rejected and the people told
     /// together. These two are taken for at least 20, or for the size of a smaller audience, so
     /// that the first few answers weigh no more than that.
     #[serde(default)]

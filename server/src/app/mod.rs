@@ -2,6 +2,7 @@
 //! checks who may, asks the core what follows, commits one change and lets the index catch up.
 
 pub mod attest;
+pub mod bounces;
 pub mod decide;
 pub mod draft;
 pub mod exempt;
@@ -12,6 +13,7 @@ pub mod notices;
 pub mod office;
 pub mod operators;
 pub mod publish;
+pub mod purge;
 pub mod rehearse;
 pub mod respond;
 pub mod retract;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::{Change, Commit, Step};
 use countermand_core::fleet::fold;
-use countermand_core::notice::token::SealKey;
+use countermand_core::notice::seal::SealKey;
 use countermand_core::order::{Order, Problem, TransitionError};
 use jiff::Timestamp;
 
@@ -98,7 +100,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub config: Arc<Config>,
-    /// Seals the links in notices.
+    /// Seals what is sent: the links in notices, and marks that come back with bounces.
     seal: SealKey,
 }
 

@@ -1,14 +1,14 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
-use countermand_core::id::OrderId;
-use countermand_core::notice::Kind;
+use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::plan::{self, Due};
+use countermand_core::notice::{Key, Kind, mark};
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Asked, Brief, Letter, Office};
+use crate::outbox::office::{Asked, Brief, Letter, Mark, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -40,6 +40,24 @@ impl Office for App {
 
     fn stop_if_needed(&self, order: OrderId) -> Asked<'_> {
         Box::pin(async move { App::stop_if_needed(self, order).await.map(drop) })
+    }
+
+    fn domain(&self, person: PersonId) -> Option<String> {
+        let view = self.live.view();
+        let (_, domain) = view.person(person)?.email.rsplit_once('@')?;
+        Some(domain.to_owned())
+    }
+
+    fn mark(&self, key: &Key) -> Option<Mark> {
+        let notices = &self.config.notices;
+        if !notices.bounces.is_on() {
+            return None;
+        }
+        let text = mark::write(key, &self.seal);
+        Some(Mark {
+            envelope_from: notices.bounces.envelope(&notices.from, &text)?,
+            text,
+        })
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

@@ -141,6 +141,7 @@ pub async fn run(cli: Cli, world: World) -> Result<Job> {
         Command::Notices(notices::Notices::Status(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Preview(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Test(c)) => c.run(&place).await,
+        Command::Notices(notices::Notices::Unreached(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Send(c)) => return Ok(Job::Send(place, c)),
         Command::Audit(c) => c.run(&place).await,
         Command::Serve(c) => return Ok(Job::Serve(place, c.checked()?)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use countermand_core::notice::{Key, Kind, ReceiptState};
 
+use super::bounces::report::MARK_HEADER;
 use super::lease::Lease;
 use super::message::{MessageError, NoticeMail, bare_address};
 use super::office::{Brief, Office};
@@ -77,6 +78,13 @@ impl Desk {
         let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
+        let mut headers = vec![
+            ("Content-Language", letter.language),
+            ("X-Countermand-Order", key.order.to_string()),
+            ("X-Countermand-Kind", key.kind.to_string()),
+        ];
+        let mark = self.office.mark(&key);
+        headers.extend(mark.iter().map(|mark| (MARK_HEADER, mark.text.clone())));
         let mail = NoticeMail {
             from: self.from.clone(),
             to_name: letter.to_name,
@@ -88,16 +96,12 @@ impl Desk {
             references: answers.clone().into_iter().collect(),
             in_reply_to: answers,
             date: self.clock.now(),
-            headers: vec![
-                ("Content-Language", letter.language),
-                ("X-Countermand-Order", key.order.to_string()),
-                ("X-Countermand-Kind", key.kind.to_string()),
-            ],
+            headers,
         };
         let bytes = mail.encode().map_err(|e| NoMail::Never(e.to_string()))?;
         Ok(Outgoing::of(
             claim,
-            self.sender.clone(),
+            mark.map_or_else(|| self.sender.clone(), |mark| mark.envelope_from),
             letter.to_address,
             bytes,
         ))

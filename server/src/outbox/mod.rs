@@ -1,15 +1,19 @@
 //! Delivery of notices: build a message, hand it to a relay or a maildir, and
 //! tell truthfully what became of it. The only place that knows lettre and SMTP.
 
+pub mod bounces;
 mod compose;
 pub mod lease;
+pub mod limits;
 pub mod maildir;
 pub mod message;
 pub mod office;
 mod pace;
+pub mod purge;
 pub mod rehearsal;
 mod sessions;
 pub mod smtp;
 mod survey;
+mod throttle;
 pub mod transport;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use countermand_core::id::OrderId;
+use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::Key;
 use countermand_core::notice::plan::Due;
 use jiff::Timestamp;
@@ -39,6 +39,24 @@ pub trait Office: Send + Sync {
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;
+
+    /// By which its bounce will be known again; `None` where no bounces are read.
+    fn mark(&self, _: &Key) -> Option<Mark> {
+        None
+    }
+
+    /// The mail domain of a person, for its limits.
+    fn domain(&self, _: PersonId) -> Option<String> {
+        None
+    }
+}
+
+/// What a notice carries so that its bounce is known again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// See [`countermand_core::notice::mark`].
+    pub text: String,
+    pub envelope_from: String,
 }
 
 /// What a letter is to be written about.

@@ -15,6 +15,7 @@ use roaring::RoaringBitmap;
 use tokio::time::Instant;
 
 use super::compose::Desk;
+use super::throttle::{Parked, Plan};
 use crate::store::{Claim, Result, Turned, Wanted};
 
 /// Surveys while there is work at hand; without any it may look again sooner.
@@ -45,6 +46,8 @@ struct Task {
     order: OrderId,
     kind: Kind,
     people: VecDeque<PersonId>,
+    /// They wait for a limit.
+    parked: Parked,
 }
 
 /// Who needs no claim any more.
@@ -83,7 +86,8 @@ impl Survey {
 
     /// How many people wait for a claim.
     pub(super) fn planned(&self) -> usize {
-        self.tasks.iter().map(|task| task.people.len()).sum()
+        let parked = |task: &Task| task.parked.values().map(VecDeque::len).sum::<usize>();
+        self.tasks.iter().map(|t| t.people.len() + parked(t)).sum()
     }
 
     pub(super) fn wants_corrections(&self) -> bool {
@@ -151,6 +155,7 @@ impl Survey {
                 order,
                 kind,
                 people,
+                parked: Parked::new(),
             });
         }
         self.taken = Some((version, now, Instant::now()));
@@ -206,12 +211,19 @@ impl Survey {
         Ok(&begun.people)
     }
 
-    /// The next `room` people to claim for.
-    pub(super) fn offer(&self, room: usize) -> Vec<Wanted> {
+    /// The next `room` people to claim for; where there are limits, of those whom `plan` lets go.
+    pub(super) fn offer(&mut self, room: usize, mut plan: Option<Plan<'_>>) -> Vec<Wanted> {
         let mut offer = Vec::new();
         let mut left = room;
-        for task in &self.tasks {
-            let people: Vec<PersonId> = task.people.iter().take(left).copied().collect();
+        for task in &mut self.tasks {
+            let may = match &mut plan {
+                // No limit makes a correction wait (invariant 28).
+                Some(plan) if task.kind != Kind::Correction => {
+                    plan.bring_forward(&mut task.people, &mut task.parked, left)
+                }
+                _ => left,
+            };
+            let people: Vec<PersonId> = task.people.iter().take(may).copied().collect();
             left -= people.len();
             if !people.is_empty() {
                 offer.push(Wanted {
@@ -267,6 +279,7 @@ impl Survey {
             // may only have to wait for an earlier notice to the same person.
             if all_asked && !answered && kind != Kind::Correction {
                 task.people.clear();
+                task.parked.clear();
             }
         }
     }

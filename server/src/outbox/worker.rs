@@ -19,10 +19,12 @@ use countermand_core::id::OrderId;
 use countermand_core::notice::Kind;
 
 use super::compose::Desk;
+use super::limits::LimitsConfig;
 use super::message::MessageError;
 use super::office::Office;
 use super::sessions::Sessions;
 use super::survey::Survey;
+use super::throttle::Throttle;
 use super::transport::Transport;
 use crate::clock::Clock;
 use crate::store::{Claim, Outcome, Settled, Store, StoreError, Turn};
@@ -86,6 +88,7 @@ pub struct Sender {
     name: String,
     sessions: Sessions,
     survey: Survey,
+    throttle: Option<Throttle>,
     /// Claimed and not begun.
     claims: Vec<Claim>,
     /// What became of messages, to be written down.
@@ -130,6 +133,7 @@ impl Sender {
         Ok(Sender {
             sessions: Sessions::new(Arc::clone(&desk), setup.transport, setup.sessions),
             survey: Survey::new(Arc::clone(&desk), &setup.name),
+            throttle: None,
             desk,
             name: setup.name,
             claims: Vec::new(),
@@ -144,6 +148,12 @@ impl Sender {
             failed: None,
             progress: watch::Sender::new(Progress::default()),
         })
+    }
+
+    /// Sends no faster than that; corrections wait for no limit.
+    pub fn limited(mut self, limits: &LimitsConfig) -> Sender {
+        self.throttle = Throttle::new(Arc::clone(&self.desk), limits);
+        self
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -343,15 +353,16 @@ impl Sender {
         let now = self.desk.clock.now();
         // After a failed commit, first what is in doubt.
         let only_settles = stopping || !self.perhaps_begun.is_empty();
-        let (mut start, mut limit) = (Vec::new(), 0);
+        let (mut start, mut limit, mut limited) = (Vec::new(), 0, false);
         if !only_settles {
-            start = self.next_to_start();
+            (start, limited) = self.next_to_start();
             limit = self.room_for_claims(start.len());
         }
-        let claim = self.survey.offer(limit);
+        let plan = self.throttle.as_mut().map(|t| t.plan(&self.claims));
+        let claim = self.survey.offer(limit, plan);
         let asks = !claim.is_empty() || (retry_due && limit > 0);
         // Claims alone are worth a commit only when none are left to go on with.
-        let worth = self.claims.is_empty() || self.survey.wants_corrections();
+        let worth = limited || self.claims.is_empty() || self.survey.wants_corrections();
         let mut settle = self.settle.clone();
         settle.extend(self.perhaps_begun.iter().map(|claim| Settled {
             claim: *claim,
@@ -393,6 +404,9 @@ impl Sender {
             .filter(|claim| !turned.started.contains(claim));
         refused.for_each(|claim| self.survey.gave_back(&claim.key));
         self.sessions.send(&turned.started);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.begun(&turned.started);
+        }
         self.survey.heard(&turn.claim, &turned, limit);
         if asks && turned.claimed.len() < limit {
             // Every retry that was due is claimed.
@@ -404,8 +418,9 @@ impl Sender {
         Ok(true)
     }
 
-    /// While corrections wait, nothing else is begun (invariant 28).
-    fn next_to_start(&self) -> Vec<Claim> {
+    /// While corrections wait, nothing else is begun (invariant 28). And whether a limit keeps
+    /// others.
+    fn next_to_start(&mut self) -> (Vec<Claim>, bool) {
         let is_correction = |claim: &&Claim| claim.key.kind == Kind::Correction;
         let urgent =
             self.survey.wants_corrections() || self.claims.iter().any(|c| is_correction(&c));
@@ -413,7 +428,20 @@ impl Sender {
         let may = self.claims.iter().filter(|claim| {
             !urgent || is_correction(claim) || self.survey.is_retracted(claim.key.order)
         });
-        may.take(self.sessions.room()).copied().collect()
+        let room = self.sessions.room();
+        let Some(throttle) = &mut self.throttle else {
+            return (may.take(room).copied().collect(), false);
+        };
+        let all: Vec<Claim> = may.copied().collect();
+        let wanted = all.len();
+        // What was tried before has waited, and what is cancelled will not leave.
+        let free = |claim: &Claim| {
+            is_correction(&claim) || claim.attempt > 0 || self.survey.is_retracted(claim.key.order)
+        };
+        let mut start = throttle.admit(all, free);
+        let limited = start.len() < wanted;
+        start.truncate(room);
+        (start, limited)
     }
 
     /// A worker holds at most twice what can be in flight: one half flies, the other is ready.

@@ -18,10 +18,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::app::bounces::Bounces;
 use crate::clock::ShiftedClock;
 use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
 use crate::gate::{self, Gate};
+use crate::outbox::bounces::{lmtp, maildir};
 use crate::outbox::rehearsal::Rehearsal;
 use crate::outbox::transport::Transport;
 use crate::outbox::worker::{Progress, Sender, Setup};
@@ -69,7 +71,7 @@ pub fn sender(app: &App, data: &Path, options: Options) -> Result<Sender> {
         sessions,
         name: app.ids.uuid().to_string(),
     };
-    Ok(Sender::new(setup)?)
+    Ok(Sender::new(setup)?.limited(&notices.limits))
 }
 
 /// The gates, which draw their page of refusal as the console draws its pages.
@@ -167,6 +169,8 @@ pub async fn run(
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
     tasks.spawn(beside);
+    read_bounces(&app, data, gate.registry(), &mut tasks).await?;
+    tasks.spawn(app.clone().keep_purging());
     let sending = tokio::spawn(sender.run(stopped(stopping.clone())));
     announce(&app, options).await?;
     // Small answers must not wait for more to come.
@@ -189,6 +193,40 @@ pub async fn run(
     }
     sending.await??;
     gate.flush().await?;
+    Ok(())
+}
+
+/// Reads bounces, where the config says that they come.
+async fn read_bounces(
+    app: &App,
+    data: &Path,
+    figures: &prometheus::Registry,
+    tasks: &mut JoinSet<()>,
+) -> Result<()> {
+    let config = &app.config.notices.bounces;
+    let (dir, listen) = (config.maildir(data), config.listen(data));
+    let listen = listen.map_err(anyhow::Error::msg)?;
+    if dir.is_none() && listen.is_none() {
+        return Ok(());
+    }
+    let intake = Arc::new(Bounces::new(app.clone()));
+    figures.register(Box::new(intake.counts().clone()))?;
+    if let Some(dir) = dir {
+        crate::outbox::maildir::create(&dir).with_context(|| {
+            format!(
+                "the maildir for bounces {}; [notices.bounces] maildir in the config names it",
+                dir.display()
+            )
+        })?;
+        tasks.spawn(maildir::watch(dir, intake.clone()));
+    }
+    if let Some(listen) = listen {
+        let listener = lmtp::Listener::bind(&listen).await;
+        let listener = listener.with_context(|| {
+            format!("can't listen for bounces on {listen:?}; [notices.bounces] lmtp_listen in the config names it")
+        })?;
+        tasks.spawn(listener.serve(intake));
+    }
     Ok(())
 }
 

@@ -2,13 +2,14 @@
 
 use countermand_core::change::{Change, Commit, Step};
 
-use super::{Result, Store, StoreError, access, devices, orders, people, refusals, stops};
+use super::{Result, Store, StoreError, access, bounces, devices, orders, people, refusals, stops};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
     pub async fn commit(&self, commit: &Commit) -> Result<i64> {
         let mut write = self.begin().await?;
         let mut packages = Vec::new();
+        let mut statement = commit.change.statement();
         match &commit.change {
             Change::Operator(operator) => access::save_operator(&mut write, operator).await?,
             Change::Invite {
@@ -63,8 +64,14 @@ impl Store {
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,
+            // What was known already is no change, and no entry.
+            Change::Bounces(all) => {
+                let fresh = bounces::save(&mut write, all, commit.at).await?;
+                statement = Change::Bounces(fresh).statement();
+            }
+            Change::Purge(purge) => bounces::save_purge(&mut write, purge).await?,
         }
-        if let Some(statement) = commit.change.statement() {
+        if let Some(statement) = statement {
             write.record(&commit.actor, commit.at, &statement).await?;
         }
         let version = write.finish().await?;

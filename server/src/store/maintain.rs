@@ -10,6 +10,7 @@ use super::{Backend, Result, Store, StoreError};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_house.sql")),
     (2, include_str!("../../migrations/0002_stops.sql")),
+    (3, include_str!("../../migrations/0003_bounces.sql")),
 ];
 
 /// The number of the newest tables that this program knows.

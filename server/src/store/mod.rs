@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod bounces;
 mod commit;
 mod devices;
 mod follow;
@@ -37,6 +38,7 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, Connection as _, Executor};
 
 pub use access::{Credentials, Session};
+pub use bounces::Purgeable;
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;

@@ -107,7 +107,7 @@ pub(super) async fn receipted(
 }
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {
-    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n FROM receipt WHERE order_id = $1 GROUP BY 1, 2")
+    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n, CAST(COUNT(bounced_at) AS BIGINT) AS bounced FROM receipt WHERE order_id = $1 GROUP BY 1, 2")
         .bind(order.to_string())
         .fetch_all(db)
         .await?;
@@ -122,7 +122,11 @@ pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Co
         } else {
             &mut notices
         };
-        counts.add(state(row.try_get("state")?)?, n as u64);
+        let state = state(row.try_get("state")?)?;
+        counts.add(state, n as u64);
+        if state == ReceiptState::Accepted {
+            counts.bounced = row.try_get::<i64, _>("bounced")? as u64;
+        }
     }
     Ok((notices, corrections))
 }
@@ -131,7 +135,7 @@ pub(super) async fn load_told(
     db: &mut AnyConnection,
     of: Option<(OrderId, &[PersonId])>,
 ) -> Result<Vec<Fact>> {
-    const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND kind <> 'correction'";
+    const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND bounced_at IS NULL AND kind <> 'correction'";
     let mut rows = Vec::new();
     match of {
         None => {

@@ -1,6 +1,6 @@
 //! The key with which this installation seals its notices, and what was sealed and sent.
 
-use countermand_core::notice::token::SealKey;
+use countermand_core::notice::seal::SealKey;
 use countermand_core::notice::{Key, ReceiptState};
 use jiff::Timestamp;
 use sqlx::Row;

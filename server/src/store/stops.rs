@@ -43,7 +43,7 @@ impl Store {
 
     /// How many notices of the order were rejected, corrections left out.
     pub async fn rejections(&self, order: OrderId) -> Result<u64> {
-        let n: i64 = sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM receipt WHERE order_id = $1 AND state = 'rejected' AND kind <> 'correction'")
+        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND state = 'rejected' AND kind <> 'correction') + (SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND bounced_at IS NOT NULL AND state <> 'rejected' AND kind <> 'correction') AS BIGINT)")
             .bind(order.to_string())
             .fetch_one(&self.readers)
             .await?;

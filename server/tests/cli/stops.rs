@@ -29,7 +29,7 @@ fn inv_14_show_status_and_resume_say_what_stopped_and_what_was_lifted() {
         (&"published".into(), &0.into())
     );
     let why = shown["notices_stopped"]["why"].as_str().unwrap();
-    assert!(why.contains("the notices stop at 5% rejected"), "{why}");
+    assert!(why.contains("the notices stop above 5% rejected"), "{why}");
     assert!(shown["notices_stopped"]["at"].is_string());
     let rejected = shown["notices"]["rejected"].as_u64().unwrap();
     let status = shop.gets(CY, &format!("notices status {id}"));

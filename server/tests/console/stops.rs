@@ -35,7 +35,7 @@ async fn inv_14_the_page_says_why_the_notices_stopped_and_a_responder_resumes_th
         "Published, notices stopped",
         "Notices stopped",
         "by themselves",
-        "2 notices were rejected, and 0 people were told in all: the notices stop at 50% rejected",
+        "2 notices were rejected, and 0 people were told in all: the notices stop above 50% rejected",
         "1 notice waits",
         "Look into it, then resume the notices, hold the order, or retract it.",
         "1 person says that it looks wrong.",

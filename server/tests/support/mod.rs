@@ -13,6 +13,7 @@ pub mod house;
 pub mod http;
 pub mod imap;
 pub mod nginx;
+pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod smtp_sink;

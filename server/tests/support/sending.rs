@@ -66,6 +66,8 @@ pub struct TestOffice {
     orders: Mutex<(i64, Vec<Order>)>,
     /// Everybody is due the first reminder, too.
     pub reminds: AtomicBool,
+    /// Whose mail is at which domain; absent: nobody's is known.
+    pub domains: std::sync::OnceLock<fn(u32) -> &'static str>,
 }
 
 impl TestOffice {
@@ -117,6 +119,11 @@ impl Office for TestOffice {
             .into_iter()
             .map(|(kind, people)| Due { kind, people })
             .collect()
+    }
+
+    fn domain(&self, person: PersonId) -> Option<String> {
+        let of = self.domains.get()?;
+        Some(of(person.0).to_owned())
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

@@ -43,7 +43,7 @@ pub(in crate::web) async fn show(
                     .person(one.person)
                     .map_or_else(|| one.person.to_string(), |p| p.email.clone()),
                 kind: one.kind.to_string(),
-                state: one.state.as_str().to_owned(),
+                state: one.word().to_owned(),
                 when: when(one.at.unwrap_or(order.created_at), &zone),
                 words: one.detail,
             })

@@ -29,7 +29,7 @@ pub struct KindRow {
 pub struct Untold {
     pub person: String,
     pub kind: String,
-    /// `rejected`, `unknown`
+    /// `rejected`, `unknown`, `bounced`
     pub state: String,
     pub when: When,
     /// What the mail server said.

@@ -96,7 +96,7 @@ pub fn samples() -> Vec<Sample> {
             "resume_notices",
             Confirm {
                 only_notices: true,
-                notes: vec!["Its notices stopped because 61 notices were rejected, and 1,104 people were told in all: the notices stop at 5% rejected. What is counted by now stops them no more; as much again does.".into()],
+                notes: vec!["Its notices stopped because 61 notices were rejected, and 1,104 people were told in all: the notices stop above 5% rejected. What is counted by now stops them no more; as much again does.".into()],
                 ..confirm(Act::Resume)
             },
         ),

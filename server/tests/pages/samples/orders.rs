@@ -215,7 +215,7 @@ pub(super) fn order_stopped() -> Order {
         state: Pill::live(Tone::Warn, "Published, notices stopped"),
         acts: fitting(Situation::Stopped, false, false, true),
         warnings: vec![
-            "Its notices stopped by themselves 10 July 2020, 12:19 PDT: 61 notices were rejected, and 1,104 people were told in all: the notices stop at 5% rejected. 10,039 notices wait; its refusals go on. Look into it, then resume the notices, hold the order, or retract it.".into(),
+            "Its notices stopped by themselves 10 July 2020, 12:19 PDT: 61 notices were rejected, and 1,104 people were told in all: the notices stop above 5% rejected. 10,039 notices wait; its refusals go on. Look into it, then resume the notices, hold the order, or retract it.".into(),
             "3 people say that it looks wrong.".into(),
         ],
         ..order_enforcing()
