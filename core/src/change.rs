@@ -199,6 +199,10 @@ impl Change {
                     map.insert("revision".into(), json!(order.revision.number));
                     map.insert("hash".into(), json!(order.revision.hash));
                     map.insert("state".into(), json!(order.state.name()));
+                    let channels = &order.revision.file.announce.channels;
+                    if *step == Step::Publish && !channels.is_empty() {
+                        map.insert("channels".into(), json!(channels));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }

@@ -8,6 +8,7 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::GatePolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::channels::{self, ChannelConfig};
 use crate::outbox::smtp::SmtpConfig;
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,6 +76,9 @@ pub struct NoticesConfig {
     pub from: String,
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
+    /// `[[notices.channel]]`: where orders can be announced.
+    #[serde(rename = "channel")]
+    pub channels: Vec<ChannelConfig>,
 }
 
 impl Default for NoticesConfig {
@@ -83,6 +87,7 @@ impl Default for NoticesConfig {
             from: "IT Security <it-security@example.test>".to_owned(),
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
+            channels: Vec::new(),
         }
     }
 }
@@ -203,6 +208,7 @@ impl Config {
             .smtp
             .check()
             .map_err(|e| format!("[notices.smtp] {e}"))?;
+        channels::check(&self.notices.channels)?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;

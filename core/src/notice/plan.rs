@@ -8,10 +8,10 @@ use super::Kind;
 use crate::id::{OrderId, PersonId};
 use crate::index::Index;
 use crate::order::file::Stages;
-use crate::order::{Order, State};
+use crate::order::{Order, Published, State};
 use crate::scope;
 
-/// Who is due which kind of notice. Those who have a receipt of that kind are among them.
+/// Who is due which kind of notice; channels are among the people. Those who have a receipt of that kind are among them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
     pub kind: Kind,
@@ -30,10 +30,7 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
     };
     let mut all = waiting(index, id, refused, at);
     if let Some(stages) = &order.revision.file.stages {
-        let since = published
-            .at
-            .max(published.resumed_at.unwrap_or(Timestamp::MIN));
-        if at < stages.pause.after(since) {
+        if is_pausing(order, published, at) {
             for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
                 due.people = std::mem::take(&mut due.people)
                     .into_iter()
@@ -42,11 +39,40 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
             }
         }
     }
+    if !is_pausing(order, published, at) {
+        announce(&mut all, order, at);
+    }
     all.retain(|due| !due.people.is_empty());
     all
 }
 
-/// The same, and what waits for a resume or for the pause after the canary.
+/// Whether only the canary is told yet.
+fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
+    let since = published
+        .at
+        .max(published.resumed_at.unwrap_or(Timestamp::MIN));
+    let stages = &order.revision.file.stages;
+    stages.as_ref().is_some_and(|s| at < s.pause.after(since))
+}
+
+/// Channels get what everyone gets: the order's notice, and neither reminders nor what one person's
+/// device met at a door.
+fn announce(all: &mut Vec<Due>, order: &Order, at: Timestamp) {
+    if order.channels.is_empty() || order.in_force(at).is_none() {
+        return;
+    }
+    let channels = order.channels.values();
+    let channels: RoaringBitmap = channels.map(|n| PersonId::channel(*n).0).collect();
+    match all.iter_mut().find(|due| due.kind == Kind::Order) {
+        Some(due) => due.people |= channels,
+        None => all.push(Due {
+            kind: Kind::Order,
+            people: channels,
+        }),
+    }
+}
+
+/// The same of people alone, and what waits for a resume or for the pause after the canary.
 pub fn waiting(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -> Vec<Due> {
     let Some(order) = index.order(id).filter(|o| o.in_force(at).is_some()) else {
         return Vec::new();

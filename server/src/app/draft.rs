@@ -58,7 +58,12 @@ impl App {
                 .map(|p| p.locale.clone())
                 .collect()
         };
-        render::check(order, locales.iter().map(String::as_str))
+        // Announcements are in nobody's locale.
+        let announced = !order.revision.file.announce.channels.is_empty();
+        let nobodys = announced.then_some("");
+        let mut problems = render::check(order, locales.iter().map(String::as_str).chain(nobodys));
+        problems.extend(self.channel_problems(order));
+        problems
     }
 
     pub fn check_order(&self, text: &str) -> Result<Order> {
@@ -72,6 +77,7 @@ impl App {
         if file.stages.as_ref().is_some_and(|s| s.hold_at.is_some()) {
             lints.push("stages.hold_at is read, but does not stop notices yet: watch the rejections, and hold by hand".to_owned());
         }
+        lints.extend(self.channel_lints(order));
         if file.deadline.comply_by.at() <= self.now() {
             lints.push(format!(
                 "the deadline {} is past: people would be refused {} after they are told",

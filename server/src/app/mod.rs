@@ -2,6 +2,7 @@
 //! checks who may, asks the core what follows, commits one change and lets the index catch up.
 
 pub mod attest;
+pub mod channels;
 pub mod decide;
 pub mod draft;
 pub mod exempt;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Brief, Letter, Office};
+use crate::outbox::office::{Announcement, Brief, Letter, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -61,10 +61,14 @@ impl Office for App {
             html: mail.html,
         })
     }
+
+    fn announce(&self, brief: &Brief) -> Result<Announcement, String> {
+        self.announcement(brief)
+    }
 }
 
 /// A notice that waited for a retry may have outlived what it is about.
-fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
+pub(super) fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
     if kind == Kind::Correction {
         return None;
     }

@@ -1,6 +1,7 @@
-//! Delivery of notices: build a message, hand it to a relay or a maildir, and
+//! Delivery of notices: build a message, hand it to a relay, a maildir or a channel, and
 //! tell truthfully what became of it. The only place that knows lettre and SMTP.
 
+pub mod channels;
 mod compose;
 pub mod lease;
 pub mod maildir;
@@ -11,4 +12,5 @@ mod sessions;
 pub mod smtp;
 mod survey;
 pub mod transport;
+mod trust;
 pub mod worker;

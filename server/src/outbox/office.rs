@@ -25,6 +25,12 @@ pub trait Office: Send + Sync {
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;
+
+    /// The same for a channel.
+    fn announce(&self, brief: &Brief) -> Result<Announcement, String> {
+        let _ = brief;
+        Err("nothing is announced here".to_owned())
+    }
 }
 
 /// What a letter is to be written about.
@@ -33,6 +39,21 @@ pub struct Brief {
     pub key: Key,
     /// Whether a door refused the person because of the order.
     pub was_refused: bool,
+}
+
+/// A notice to everyone who reads in a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Announcement {
+    /// The channel's name.
+    pub channel: String,
+    /// The order's title.
+    pub title: String,
+    pub subject: String,
+    /// Markdown.
+    pub text: String,
+    pub html: String,
+    /// The order's statement.
+    pub link: String,
 }
 
 /// A notice in words, before it is a mail.

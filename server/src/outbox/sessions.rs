@@ -7,8 +7,8 @@ use countermand_core::notice::Key;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::compose::{Desk, NoMail};
-use super::pace;
 use super::transport::{self, PIPELINE_DEPTH, Session, Transport};
+use super::{channels, pace};
 use crate::store::{Claim, Outcome, Settled};
 
 #[derive(Debug)]
@@ -258,6 +258,16 @@ impl Sessions {
 
 async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Delivered {
     let held = desk.lease.hold();
+    if let Some(channels) = session.channels() {
+        let settled = channels::deliver(desk, &channels, claims, &held).await;
+        let failed = settled.iter().find(|s| !is_answer(&s.outcome));
+        return Delivered {
+            trouble: failed.map(|s| s.detail.clone()),
+            settled,
+            session: Some(session),
+            was_heard: true,
+        };
+    }
     let mut all = Vec::with_capacity(claims.len());
     let (mut batch, mut offered) = (Vec::new(), Vec::new());
     for claim in claims {
@@ -302,6 +312,11 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
         was_heard,
         trouble,
     }
+}
+
+/// Whether the other side has decided.
+fn is_answer(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Accepted | Outcome::Rejected)
 }
 
 /// In the store's terms, with the time of the next attempt.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::notice::{Key, Kind};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,8 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Survey {
     desk: Arc<Desk>,
+    /// Whose notices are its business.
+    lane: Lane,
     /// Makes workers begin at different people, so that they seldom ask for the same.
     salt: u64,
     /// Most urgent first.
@@ -63,7 +66,7 @@ struct Corrections {
 }
 
 impl Survey {
-    pub(super) fn new(desk: Arc<Desk>, worker: &str) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, worker: &str, lane: Lane) -> Self {
         // FNV-1a: any spread will do.
         let salt = worker
             .bytes()
@@ -72,6 +75,7 @@ impl Survey {
             });
         Survey {
             desk,
+            lane,
             salt,
             tasks: Vec::new(),
             begun: HashMap::new(),
@@ -140,6 +144,7 @@ impl Survey {
         due.sort_by_key(|(_, due)| due.kind);
         self.tasks.clear();
         for (order, Due { kind, people }) in due {
+            let people = self.lane.of(people);
             let missing = people - self.begun(order, kind, held).await?;
             if missing.is_empty() {
                 continue;

@@ -1,8 +1,8 @@
 //! The door for changes: new state, audit entry and note to followers in one transaction.
 
-use countermand_core::change::{Change, Commit};
+use countermand_core::change::{Change, Commit, Step};
 
-use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
+use super::{Result, Store, StoreError, access, channels, devices, orders, people, refusals};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -36,6 +36,16 @@ impl Store {
                 return Err(StoreError::Unsupported(
                     "a retraction is committed as Change::Retract".to_owned(),
                 ));
+            }
+            Change::Order {
+                order,
+                was,
+                step: Step::Publish,
+                ..
+            } => {
+                let mut order = order.clone();
+                channels::number_all(&mut write, &mut order).await?;
+                orders::save(&mut write, &order, *was).await?
             }
             Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
             Change::Retract {

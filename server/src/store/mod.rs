@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod channels;
 mod commit;
 mod devices;
 mod follow;
@@ -35,6 +36,7 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, Connection as _, Executor};
 
 pub use access::{Credentials, Session};
+pub use channels::ChannelReceipt;
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Fact;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Counts, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -13,7 +14,7 @@ use super::rows::{AT_ONCE, one_of, parse, time};
 use super::{Result, Store};
 
 impl Store {
-    /// Receipts of an order by state: of its notices, and of its corrections. `planned` is left at 0.
+    /// Receipts of an order's people by state: of its notices, and of its corrections. `planned` is left at 0.
     pub async fn receipt_counts(&self, order: OrderId) -> Result<(Counts, Counts)> {
         counts(&mut *self.readers.acquire().await?, order).await
     }
@@ -34,9 +35,11 @@ impl Store {
         Ok(people.into_iter().map(|p| p as u32).collect())
     }
 
-    /// When the first of the receipts that wait for a retry may be claimed.
-    pub async fn next_retry(&self) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+    /// When the first of a lane's receipts that wait for a retry may be claimed.
+    pub async fn next_retry(&self, lane: Lane) -> Result<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+            .bind(i64::from(*lane.numbers().start()))
+            .bind(i64::from(*lane.numbers().end()))
             .fetch_one(&self.readers)
             .await?;
         Ok(at.map(time))
@@ -107,8 +110,9 @@ pub(super) async fn receipted(
 }
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {
-    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n FROM receipt WHERE order_id = $1 GROUP BY 1, 2")
+    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n FROM receipt WHERE order_id = $1 AND person <= $2 GROUP BY 1, 2")
         .bind(order.to_string())
+        .bind(i64::from(*Lane::People.numbers().end()))
         .fetch_all(db)
         .await?;
     let (mut notices, mut corrections) = (Counts::default(), Counts::default());
@@ -172,7 +176,7 @@ pub(super) async fn load_told(
         .collect())
 }
 
-fn state(text: &str) -> Result<ReceiptState> {
+pub(super) fn state(text: &str) -> Result<ReceiptState> {
     ReceiptState::ALL
         .into_iter()
         .find(|s| s.as_str() == text)
