@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::order::show;
 use super::{Exit, Place, Result};
+use crate::app::channels::AtChannel;
 
 /// Send what is due, or see how the sending stands
 #[derive(Debug, Subcommand)]
@@ -40,6 +41,7 @@ struct Document {
     finished: bool,
     notices: Counts,
     corrections: Counts,
+    channels: Vec<AtChannel>,
 }
 
 impl Status {
@@ -49,9 +51,12 @@ impl Status {
         let document = Document {
             id: shown.order.id.to_string(),
             state: shown.state,
-            finished: shown.notices.is_finished() && shown.corrections.is_finished(),
+            finished: shown.notices.is_finished()
+                && shown.corrections.is_finished()
+                && shown.channels.iter().all(AtChannel::is_finished),
             notices: shown.notices,
             corrections: shown.corrections,
+            channels: shown.channels.clone(),
         };
         place.print.answer(&document, || {
             let end = if document.finished {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::{Exit, Open, Place, Result, print};
+use crate::app::channels::AtChannel;
 use crate::app::show::Shown;
 
 /// An order as programs read it.
@@ -33,6 +34,7 @@ pub(super) struct Document {
     statement: String,
     notices: Counts,
     corrections: Counts,
+    channels: Vec<AtChannel>,
     devices: Devices,
 }
 
@@ -83,6 +85,7 @@ impl Document {
             statement: open.app.config.statement_link(order.id),
             notices: shown.notices,
             corrections: shown.corrections,
+            channels: shown.channels.clone(),
             devices: Devices {
                 with_app: shown.standing.with_app,
                 unknown: shown.standing.unknown,

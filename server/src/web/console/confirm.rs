@@ -171,11 +171,23 @@ fn notes(web: &Web, order: &Order, act: Act) -> Vec<String> {
     let others = standing
         .refused
         .saturating_sub(standing.refused_by_this_alone);
-    match act {
-        Act::Retract | Act::Hold if others > 0 => vec![format!(
+    let mut notes = Vec::new();
+    if matches!(act, Act::Retract | Act::Hold) && others > 0 {
+        notes.push(format!(
             "{} refused: another order names them too.",
             Count(others).of("device stays", "devices stay")
-        )],
-        _ => Vec::new(),
+        ));
     }
+    let channels = order.revision.file.announce.channels.join(", ");
+    match act {
+        _ if channels.is_empty() => {}
+        Act::Publish => notes.push(format!(
+            "It is announced for everyone who reads there, too: {channels}."
+        )),
+        Act::Retract => notes.push(format!(
+            "Where it was announced, or may have been, the correction is announced too: {channels}."
+        )),
+        _ => {}
+    }
+    notes
 }
