@@ -10,6 +10,8 @@ mod fixture;
 
 #[path = "store/access.rs"]
 mod access;
+#[path = "store/channels.rs"]
+mod channels;
 #[path = "store/corrections.rs"]
 mod corrections;
 #[path = "store/follow.rs"]
