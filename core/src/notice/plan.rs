@@ -11,7 +11,7 @@ use crate::order::file::Stages;
 use crate::order::{Order, Published, State};
 use crate::scope;
 
-/// Who is due which kind of notice; channels are among the people. Those who have a receipt of that kind are among them.
+/// Who is due which kind of notice. Those who have a receipt of that kind are among them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
     pub kind: Kind,
@@ -39,40 +39,11 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
             }
         }
     }
-    if !is_pausing(order, published, at) {
-        announce(&mut all, order, at);
-    }
     all.retain(|due| !due.people.is_empty());
     all
 }
 
-/// Whether only the canary is told yet.
-fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
-    let since = published
-        .at
-        .max(published.resumed_at.unwrap_or(Timestamp::MIN));
-    let stages = &order.revision.file.stages;
-    stages.as_ref().is_some_and(|s| at < s.pause.after(since))
-}
-
-/// Channels get what everyone gets: the order's notice, and neither reminders nor what one person's
-/// device met at a door.
-fn announce(all: &mut Vec<Due>, order: &Order, at: Timestamp) {
-    if order.channels.is_empty() || order.in_force(at).is_none() {
-        return;
-    }
-    let channels = order.channels.values();
-    let channels: RoaringBitmap = channels.map(|n| PersonId::channel(*n).0).collect();
-    match all.iter_mut().find(|due| due.kind == Kind::Order) {
-        Some(due) => due.people |= channels,
-        None => all.push(Due {
-            kind: Kind::Order,
-            people: channels,
-        }),
-    }
-}
-
-/// The same of people alone, and what waits for a resume or for the pause after the canary.
+/// The same, and what waits for a resume or for the pause after the canary.
 pub fn waiting(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -> Vec<Due> {
     let Some(order) = index.order(id).filter(|o| o.in_force(at).is_some()) else {
         return Vec::new();
@@ -101,6 +72,22 @@ pub fn waiting(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestam
     all
 }
 
+/// Channels at which a standing order is due to be announced at `at`: when everyone is told, and by its
+/// notice alone. Reminders, and what a device met at a door, are one person's business.
+pub fn announcements(index: &Index, id: OrderId, at: Timestamp) -> Option<Due> {
+    let order = index.order(id).filter(|o| o.in_force(at).is_some())?;
+    let State::Published(published) = &order.state else {
+        return None;
+    };
+    let channels = order.channels.values();
+    let people: RoaringBitmap = channels.map(|n| PersonId::channel(*n).0).collect();
+    let is_due = !people.is_empty() && !is_pausing(order, published, at);
+    is_due.then_some(Due {
+        kind: Kind::Order,
+        people,
+    })
+}
+
 /// The reminder whose hour it is: from its own time to that of the next, or to the deadline.
 pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
     let comply_by = order.standing()?.comply_by.at();
@@ -115,6 +102,15 @@ pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
         .filter(|(_, since)| *since <= at)
         .max_by_key(|(_, since)| *since)
         .and_then(|(i, since)| Some((Kind::Reminder(u8::try_from(i + 1).ok()?), since)))
+}
+
+/// Whether only the canary is told yet.
+fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
+    let since = published
+        .at
+        .max(published.resumed_at.unwrap_or(Timestamp::MIN));
+    let stages = &order.revision.file.stages;
+    stages.as_ref().is_some_and(|s| at < s.pause.after(since))
 }
 
 /// Whether the person is told first: a function of order and person alone, so that no pause,

@@ -55,9 +55,17 @@ impl App {
                 }
                 None => format!("there are {}", known.join(", ")),
             };
-            let lines = &mut order.revision.text.lines();
+            // A name may well be a word of the title.
+            let mut lines = (1..)
+                .zip(order.revision.text.lines())
+                .skip_while(|(_, line)| {
+                    let line = line.trim_start().trim_start_matches('[');
+                    !line.starts_with("announce")
+                });
             Problem {
-                line: lines.position(|l| l.contains(name.as_str())).map(|i| i + 1),
+                line: lines
+                    .find(|(_, line)| line.contains(name.as_str()))
+                    .map(|(number, _)| number),
                 what: format!(
                     "announce.channels names «{name}», and this server's config has no channel of that name; {mend}"
                 ),

@@ -26,6 +26,10 @@ impl Office for App {
         plan::due(&self.live.view(), order, refused, now)
     }
 
+    fn announcements(&self, order: OrderId, now: Timestamp) -> Option<Due> {
+        plan::announcements(&self.live.view(), order, now)
+    }
+
     fn retracted(&self) -> Vec<OrderId> {
         self.live
             .view()

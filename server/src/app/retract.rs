@@ -83,8 +83,7 @@ impl App {
         let mut counts = [0, 0];
         for (count, all) in counts.iter_mut().zip([waiting, due]) {
             for one in all {
-                let people = Lane::People.of(one.people);
-                *count += (people - self.store.receipted(order.id, one.kind).await?).len();
+                *count += (one.people - self.store.receipted(order.id, one.kind).await?).len();
             }
         }
         Ok(counts.into())

@@ -19,6 +19,12 @@ pub trait Office: Send + Sync {
     /// `refused` are those whom a door refused because of it. Who has a receipt may be among them.
     fn due(&self, order: OrderId, refused: &RoaringBitmap, now: Timestamp) -> Vec<Due>;
 
+    /// The channels at which a standing order is due to be announced now.
+    fn announcements(&self, order: OrderId, now: Timestamp) -> Option<Due> {
+        let _ = (order, now);
+        None
+    }
+
     /// All retracted orders. To whom their corrections go, the store knows.
     fn retracted(&self) -> Vec<OrderId>;
 

@@ -137,6 +137,11 @@ impl Survey {
             due.push((order, Due { kind, people }));
         }
         for order in desk.office.standing(now) {
+            if self.lane == Lane::Channels {
+                let notice = desk.office.announcements(order, now);
+                due.extend(notice.map(|due| (order, due)));
+                continue;
+            }
             let refused = desk.store.refused(order).await?;
             let notices = desk.office.due(order, &refused, now);
             due.extend(notices.into_iter().map(|due| (order, due)));
@@ -144,7 +149,10 @@ impl Survey {
         due.sort_by_key(|(_, due)| due.kind);
         self.tasks.clear();
         for (order, Due { kind, people }) in due {
-            let people = self.lane.of(people);
+            // Retracted orders, most of which no channel ever heard of.
+            if people.is_empty() {
+                continue;
+            }
             let missing = people - self.begun(order, kind, held).await?;
             if missing.is_empty() {
                 continue;
@@ -167,7 +175,7 @@ impl Survey {
         let store = &self.desk.store;
         match self.corrections.get_mut(&order) {
             None => {
-                let people = store.to_correct(order).await?;
+                let people = store.to_correct_in(order, self.lane).await?;
                 let read = Instant::now();
                 let kept = Corrections {
                     people: people.clone(),
@@ -178,7 +186,7 @@ impl Survey {
             }
             Some(known) => {
                 if known.read.elapsed() >= REFUSED_AGAIN {
-                    known.people |= store.refused(order).await?;
+                    known.people |= self.lane.of(store.refused(order).await?);
                     known.read = Instant::now();
                 }
                 Ok(known.people.clone())
@@ -198,7 +206,11 @@ impl Survey {
         });
         if begun.stale {
             // Bare claims of other workers are left out: they may be undone without our hearing.
-            let mut people = self.desk.store.receipted_for_good(order, kind).await?;
+            let mut people = self
+                .desk
+                .store
+                .receipted_for_good(order, kind, self.lane)
+                .await?;
             let own = held
                 .iter()
                 .filter(|c| c.key.order == order && c.key.kind == kind);

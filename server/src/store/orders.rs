@@ -115,7 +115,7 @@ pub(super) async fn retract(
     }
     save(write, &order, Some(was)).await?;
     // Now that the order stands as retracted, the same question as ever tells whom to correct.
-    let to_correct = receipts::to_correct(write.db(), order.id).await?;
+    let to_correct = receipts::to_correct(write.db(), order.id, 0..=u32::MAX).await?;
     let channels = Lane::Channels.of(to_correct.clone()).into_iter();
     let channels: Vec<String> = channels
         .filter_map(|channel| order.channel(PersonId(channel)).map(str::to_owned))

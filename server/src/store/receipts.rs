@@ -1,6 +1,7 @@
 //! Receipts: the memory of what was sent. Written by workers in [`super::turns`], read here.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Fact;
@@ -26,10 +27,17 @@ impl Store {
 
     /// The same without bare claims, which a hold or a worker's end undoes: who is in this set stays
     /// in it.
-    pub async fn receipted_for_good(&self, order: OrderId, kind: Kind) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0)")
+    pub async fn receipted_for_good(
+        &self,
+        order: OrderId,
+        kind: Kind,
+        lane: Lane,
+    ) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0) AND person BETWEEN $3 AND $4")
             .bind(order.to_string())
             .bind(kind.to_string())
+            .bind(i64::from(*lane.numbers().start()))
+            .bind(i64::from(*lane.numbers().end()))
             .fetch_all(&self.readers)
             .await?;
         Ok(people.into_iter().map(|p| p as u32).collect())
@@ -49,7 +57,12 @@ impl Store {
     /// of it was accepted, may have been, or was in flight when the retraction committed, and
     /// everyone refused at a door because of it.
     pub async fn to_correct(&self, order: OrderId) -> Result<RoaringBitmap> {
-        to_correct(&mut *self.readers.acquire().await?, order).await
+        to_correct(&mut *self.readers.acquire().await?, order, 0..=u32::MAX).await
+    }
+
+    /// Those of them that are of one lane.
+    pub async fn to_correct_in(&self, order: OrderId, lane: Lane) -> Result<RoaringBitmap> {
+        to_correct(&mut *self.readers.acquire().await?, order, lane.numbers()).await
     }
 
     /// Who would get a correction if the order were retracted now.
@@ -87,9 +100,15 @@ impl Store {
     }
 }
 
-pub(super) async fn to_correct(db: &mut AnyConnection, order: OrderId) -> Result<RoaringBitmap> {
-    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND p.state = 'retracted'")
+pub(super) async fn to_correct(
+    db: &mut AnyConnection,
+    order: OrderId,
+    numbers: RangeInclusive<u32>,
+) -> Result<RoaringBitmap> {
+    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.person BETWEEN $2 AND $3 AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND f.person BETWEEN $2 AND $3 AND p.state = 'retracted'")
         .bind(order.to_string())
+        .bind(i64::from(*numbers.start()))
+        .bind(i64::from(*numbers.end()))
         .fetch_all(db)
         .await?;
     Ok(people.into_iter().map(|p| p as u32).collect())

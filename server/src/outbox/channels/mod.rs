@@ -29,8 +29,8 @@ use super::office::Brief;
 use super::{pace, trust};
 use crate::store::{Claim, Outcome, Settled, StoreError};
 
-/// How many sessions a sender of channels has. What is slow holds up its own session alone.
-pub const SESSIONS: usize = 4;
+/// How many requests may be under way at once.
+pub const SESSIONS: usize = 16;
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(10),
@@ -88,7 +88,7 @@ impl Channels {
     }
 }
 
-/// Posts what is in flight on disk, all at once, and says what became of each.
+/// Posts what is in flight on disk, and says what became of each.
 pub(super) async fn deliver(
     desk: &Desk,
     channels: &Channels,
