@@ -592,6 +592,41 @@ async fn a_channel_that_left_the_config_is_listed_and_nothing_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_trusted_by_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hook, ca_file) = Webhook::encrypted(folder.path()).await;
+    let of = |name: &str, more: &str| {
+        let url = format!("https://127.0.0.1:{}/{name}", hook.port);
+        config(&format!(
+            "name = \"{name}\"\nshape = \"plain\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n{more}"
+        ))
+    };
+    let trusted = of("known", &format!("ca_file = {ca_file:?}"));
+    let world = house(vec![trusted, of("unknown", "")]).await;
+    let order = world.publish(&order_at(&["known", "unknown"])).await;
+    let announcing = tokio::spawn(sender(&world, "one", LONG).run(std::future::pending()));
+    // Each is claimed again or settled once it was tried.
+    loop {
+        let at = at_channels(&world, &order).await;
+        if at["known"].announcement == "accepted" && !at["unknown"].detail.is_empty() {
+            assert_eq!(at["unknown"].announcement, "claimed");
+            let why = &at["unknown"].detail;
+            assert!(
+                why.contains("no encryption") && !why.contains("/unknown"),
+                "{why}"
+            );
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    announcing.abort();
+    assert_eq!(
+        (hook.asked("/known").len(), hook.asked("/unknown").len()),
+        (1, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn inv_33_a_publication_says_in_the_record_where_it_is_announced() {
     let hook = Webhook::start().await;
     let world = house(vec![plain(&hook, "ops")]).await;

@@ -29,14 +29,14 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
         return Vec::new();
     };
     let mut all = waiting(index, id, refused, at);
-    if let Some(stages) = &order.revision.file.stages {
-        if is_pausing(order, published, at) {
-            for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
-                due.people = std::mem::take(&mut due.people)
-                    .into_iter()
-                    .filter(|p| in_canary(index, stages, id, PersonId(*p)))
-                    .collect();
-            }
+    if let Some(stages) = &order.revision.file.stages
+        && is_pausing(order, published, at)
+    {
+        for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
+            due.people = std::mem::take(&mut due.people)
+                .into_iter()
+                .filter(|p| in_canary(index, stages, id, PersonId(*p)))
+                .collect();
         }
     }
     all.retain(|due| !due.people.is_empty());

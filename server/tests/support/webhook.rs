@@ -2,12 +2,14 @@
 //! what reached it, and fails as told.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 /// A request that came whole.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ struct Shared {
     log: Mutex<Log>,
     came: Notify,
     script: Script,
+    tls: Option<TlsAcceptor>,
 }
 
 /// Runs until the test's runtime ends.
@@ -77,18 +80,54 @@ impl Webhook {
     pub async fn scripted(
         script: impl Fn(&Asked, usize) -> Play + Send + Sync + 'static,
     ) -> Webhook {
+        Webhook::with(Box::new(script), None).await
+    }
+
+    /// Encrypted; and a file by which to trust it, in `folder`.
+    pub async fn encrypted(folder: &Path) -> (Webhook, PathBuf) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".into()]).unwrap();
+        let file = folder.join("ca.pem");
+        std::fs::write(&file, made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_der();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        (
+            Webhook::with(Box::new(|_, _| Play::Take), Some(tls)).await,
+            file,
+        )
+    }
+
+    async fn with(script: Script, tls: Option<TlsAcceptor>) -> Webhook {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             log: Mutex::default(),
             came: Notify::new(),
-            script: Box::new(script),
+            script,
+            tls,
         });
         let served = Arc::clone(&shared);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(Arc::clone(&served), stream));
+                let shared = Arc::clone(&served);
+                tokio::spawn(async move {
+                    match &shared.tls {
+                        None => serve(&shared, stream).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(&shared, stream).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Webhook { port, shared }
@@ -117,7 +156,7 @@ impl Webhook {
     }
 }
 
-async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
+async fn serve(shared: &Shared, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let Some(asked) = read(&mut stream).await else {
         return;
     };
@@ -147,9 +186,10 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
     }
     answer += &format!("\r\n{body}");
     let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Asked> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Asked> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {

@@ -146,10 +146,10 @@ impl ChannelConfig {
         }
         let encrypted = *scheme == Scheme::HTTPS;
         let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        if !encrypted && !(*scheme == Scheme::HTTP && is_here) {
+        let is_plain_here = *scheme == Scheme::HTTP && is_here;
+        if !(encrypted || is_plain_here) {
             return Err(
-                "url must begin with https:// (http:// is for this machine alone): what is sent there is signed, not secret, and so is where"
-                    .to_owned(),
+                "url must begin with https://; plain http:// is for this machine alone".to_owned(),
             );
         }
         Ok(Target {

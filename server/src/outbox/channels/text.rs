@@ -48,8 +48,11 @@ pub(super) fn plain(markdown: &str) -> String {
             }
             Event::Start(Tag::BlockQuote(_)) => paragraph(&mut out, "> "),
             Event::Start(Tag::Paragraph | Tag::Heading { .. } | Tag::CodeBlock(_)) => {
-                if !out.ends_with("> ") && lists.is_empty() {
-                    paragraph(&mut out, "");
+                // Not right after a mark that begins it.
+                match lists.is_empty() {
+                    _ if out.ends_with("> ") || out.ends_with("• ") || out.ends_with(". ") => {}
+                    true => paragraph(&mut out, ""),
+                    false => out.push('\n'),
                 }
             }
             _ => {}
@@ -101,11 +104,11 @@ mod tests {
     #[test]
     fn markdown_becomes_text_that_reads_well() {
         let text = plain(
-            "Dear *colleagues*,\n\nremove **TikTok** & co:\n\n- from phones\n- from tablets\n\nAsk [the desk](https://desk.test/x).\n\n---\n\n1. one\n2. two\n\n> The order said: <now>\n\nThe state: <https://cm.test/o/1>",
+            "Dear *colleagues*,\n\nremove **TikTok** & co:\n\n- from phones\n- from tablets\n\nAsk [the desk](https://desk.test/x).\n\n---\n\n1. one\n\n   more\n2. two\n\n> The order said: <now>\n\nThe state: <https://cm.test/o/1>",
         );
         assert_eq!(
             text,
-            "Dear colleagues,\n\nremove TikTok & co:\n\n• from phones\n• from tablets\n\nAsk the desk (https://desk.test/x).\n\n———\n\n1. one\n2. two\n\n> The order said: <now>\n\nThe state: https://cm.test/o/1"
+            "Dear colleagues,\n\nremove TikTok & co:\n\n• from phones\n• from tablets\n\nAsk the desk (https://desk.test/x).\n\n———\n\n1. one\nmore\n2. two\n\n> The order said: <now>\n\nThe state: https://cm.test/o/1"
         );
     }
 
