@@ -244,6 +244,10 @@ impl Change {
                         let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
                         map.insert("let_pass".into(), json!(let_pass));
                     }
+                    let channels = &order.revision.file.announce.channels;
+                    if *step == Step::Publish && !channels.is_empty() {
+                        map.insert("channels".into(), json!(channels));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }

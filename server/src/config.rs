@@ -9,6 +9,7 @@ use countermand_core::verdict::GatePolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::outbox::bounces::BouncesConfig;
+use crate::outbox::channels::{self, ChannelConfig};
 use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
@@ -93,6 +94,9 @@ pub struct NoticesConfig {
     pub test: TestConfig,
     pub bounces: BouncesConfig,
     pub limits: LimitsConfig,
+    /// `[[notices.channel]]`: where orders can be announced.
+    #[serde(rename = "channel")]
+    pub channels: Vec<ChannelConfig>,
 }
 
 /// The way of tests, apart from that of notices.
@@ -112,6 +116,7 @@ impl Default for NoticesConfig {
             test: TestConfig::default(),
             bounces: BouncesConfig::default(),
             limits: LimitsConfig::default(),
+            channels: Vec::new(),
         }
     }
 }
@@ -233,6 +238,7 @@ impl Config {
             .check()
             .map_err(|e| format!("[notices.smtp] {e}"))?;
         (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
+        channels::check(&self.notices.channels)?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;

@@ -12,6 +12,8 @@ mod fixture;
 mod access;
 #[path = "store/bounces.rs"]
 mod bounces;
+#[path = "store/channels.rs"]
+mod channels;
 #[path = "store/corrections.rs"]
 mod corrections;
 #[path = "store/follow.rs"]

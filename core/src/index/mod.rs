@@ -121,6 +121,8 @@ impl Index {
                 self.attestations
                     .insert((attestation.order, attestation.person), attestation);
             }
+            // Nobody is told by a channel.
+            Fact::Told { person, .. } if person.is_channel() => {}
             Fact::Told { order, person, at } => {
                 if let Some(rule) = self.rules.get_mut(&order) {
                     match at {

@@ -3,6 +3,7 @@
 //! Planned notices are derived, never stored: a receipt row begins with its first claim. So to
 //! publish or retract writes the same few rows whatever the size of the audience.
 
+pub mod channel;
 pub mod lint;
 pub mod mark;
 pub mod plan;

@@ -8,7 +8,7 @@ use super::Kind;
 use crate::id::{OrderId, PersonId};
 use crate::index::Index;
 use crate::order::file::Stages;
-use crate::order::{Order, State};
+use crate::order::{Order, Published, State};
 use crate::scope;
 use crate::words::counted;
 
@@ -33,25 +33,14 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
         return Vec::new();
     }
     let mut all = waiting(index, id, refused, at);
-    let stages = order.revision.file.stages.as_ref();
-    if let Some(stages) = stages.filter(|s| s.has_canary()) {
-        let mut since = published
-            .resumed_at
-            .map_or(published.at, |at| at.max(published.at));
-        // What stopped in the pause begins it anew: the rest of the first part has to go well first.
-        if let Some(lifted) = &published.let_pass
-            && let Some(stop) = &lifted.stop
-            && stop.at < stages.pause.after(since)
-        {
-            since = since.max(lifted.at);
-        }
-        if at < stages.pause.after(since) {
-            for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
-                due.people = std::mem::take(&mut due.people)
-                    .into_iter()
-                    .filter(|p| in_canary(index, stages, id, PersonId(*p)))
-                    .collect();
-            }
+    if let Some(stages) = &order.revision.file.stages
+        && is_pausing(order, published, at)
+    {
+        for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
+            due.people = std::mem::take(&mut due.people)
+                .into_iter()
+                .filter(|p| in_canary(index, stages, id, PersonId(*p)))
+                .collect();
         }
     }
     all.retain(|due| !due.people.is_empty());
@@ -131,6 +120,25 @@ pub fn should_stop(order: &Order, told: u64, rejected: u64, looks_wrong: u64) ->
     None
 }
 
+/// Channels at which a standing order is due to be announced at `at`: when everyone is told, and by its
+/// notice alone. Reminders, and what a device met at a door, are one person's business.
+pub fn announcements(index: &Index, id: OrderId, at: Timestamp) -> Option<Due> {
+    let order = index.order(id).filter(|o| o.in_force(at).is_some())?;
+    let State::Published(published) = &order.state else {
+        return None;
+    };
+    if published.stopped.is_some() {
+        return None;
+    }
+    let channels = order.channels.values();
+    let people: RoaringBitmap = channels.map(|n| PersonId::channel(*n).0).collect();
+    let is_due = !people.is_empty() && !is_pausing(order, published, at);
+    is_due.then_some(Due {
+        kind: Kind::Order,
+        people,
+    })
+}
+
 /// The reminder whose hour it is: from its own time to that of the next, or to the deadline.
 pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
     let comply_by = order.standing()?.comply_by.at();
@@ -145,6 +153,25 @@ pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
         .filter(|(_, since)| *since <= at)
         .max_by_key(|(_, since)| *since)
         .and_then(|(i, since)| Some((Kind::Reminder(u8::try_from(i + 1).ok()?), since)))
+}
+
+/// Whether only the canary is told yet.
+fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
+    let stages = order.revision.file.stages.as_ref();
+    let Some(stages) = stages.filter(|s| s.has_canary()) else {
+        return false;
+    };
+    let mut since = published
+        .resumed_at
+        .map_or(published.at, |at| at.max(published.at));
+    // What stopped in the pause begins it anew: the rest of the first part has to go well first.
+    if let Some(lifted) = &published.let_pass
+        && let Some(stop) = &lifted.stop
+        && stop.at < stages.pause.after(since)
+    {
+        since = since.max(lifted.at);
+    }
+    at < stages.pause.after(since)
 }
 
 /// Whether the person is told first: a function of order and person alone, so that no pause,

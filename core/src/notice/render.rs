@@ -149,6 +149,10 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
     );
     all.push_str(
         match (context.was_refused, context.still_forbidden.is_empty()) {
+            // Whoever reads it in a channel may be one or the other.
+            _ if context.person.id.is_channel() => {
+                " Mail that was refused because of it alone is open again."
+            }
             (true, true) => {
                 " Mail was refused to a device of yours because of it; it is open again."
             }
@@ -163,7 +167,12 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
     }
     if !context.still_forbidden.is_empty() {
         all.push_str(&format!(
-            "\n\nPlease note that another order still holds for you: {}.",
+            "\n\nPlease note that another order still holds{}: {}.",
+            if context.person.id.is_channel() {
+                ""
+            } else {
+                " for you"
+            },
             context
                 .still_forbidden
                 .iter()
@@ -209,7 +218,10 @@ fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Resu
     } else {
         &context.person.name
     };
-    let devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
+    let mut devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
+    if context.person.id.is_channel() {
+        devices.push("your devices".to_owned());
+    }
     let values = context! {
         order => context! {
             title => words.of(&file.title),

@@ -44,6 +44,8 @@ pub struct OrderFile {
     pub when_unknown: WhenUnknown,
     #[serde(default)]
     pub stages: Option<Stages>,
+    #[serde(default)]
+    pub announce: Announce,
     pub notice: Texts,
     #[serde(default)]
     pub reminder: Option<Texts>,
@@ -259,6 +261,15 @@ pub struct HoldAt {
     pub looks_wrong: Option<u32>,
 }
 
+/// Where notice and correction are posted for everyone to read, besides the mails to people.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Announce {
+    /// Names of channels, as `[[notices.channel]]` in the server's config has them. Absent: none.
+    #[serde(default)]
+    pub channels: Vec<String>,
+}
+
 /// A share in ten-thousandths, written as `1%` or `0.5%`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Share(pub u32);
@@ -435,6 +446,13 @@ impl OrderFile {
                     ),
                 );
             }
+        }
+        let mut named = std::collections::BTreeSet::new();
+        if let Some(twice) = self.announce.channels.iter().find(|c| !named.insert(*c)) {
+            say(
+                "channels",
+                format!("announce.channels names «{twice}» twice; once is enough"),
+            );
         }
         for (name, texts) in self.all_texts() {
             for problem in texts.problems() {

@@ -22,7 +22,8 @@ pub use stop::{LetPass, Stop};
 
 use crate::duration::Length;
 use crate::fleet::fold;
-use crate::id::OrderId;
+use crate::id::{OrderId, PersonId};
+use crate::notice::channel::Channels;
 use file::Weak;
 use state::State as S;
 use when::When;
@@ -36,6 +37,9 @@ pub struct Order {
     /// approver of their own words.
     pub authors: BTreeSet<String>,
     pub revision: Revision,
+    /// The channels that it names, with their numbers: given by the store as it is published.
+    #[serde(default, skip_serializing_if = "Channels::is_empty")]
+    pub channels: Channels,
     #[serde(flatten)]
     pub state: State,
 }
@@ -110,6 +114,7 @@ impl Order {
             created_at: revision.at,
             authors: BTreeSet::from([fold(&revision.by)]),
             revision,
+            channels: Channels::new(),
             state: State::Draft { sent_back: None },
         }
     }
@@ -162,6 +167,14 @@ impl Order {
     pub fn comply_by(&self) -> &When {
         self.published()
             .map_or(&self.revision.file.deadline.comply_by, |p| &p.comply_by)
+    }
+
+    /// The name of the channel that a recipient of its notices is.
+    pub fn channel(&self, recipient: PersonId) -> Option<&str> {
+        self.channels
+            .iter()
+            .find(|(_, number)| PersonId::channel(**number) == recipient)
+            .map(|(name, _)| name.as_str())
     }
 
     pub fn is_held(&self) -> bool {

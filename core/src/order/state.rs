@@ -110,6 +110,9 @@ pub struct RetractAnswer {
     pub devices_restored: u64,
     /// Exports taken by systems that hold state of their own, yet to be undone there.
     pub exports_outstanding: Vec<String>,
+    /// Channels that are to be corrected too. They are in none of the numbers above.
+    #[serde(default)]
+    pub channels: Vec<String>,
 }
 
 /// A step that the order's state does not allow.

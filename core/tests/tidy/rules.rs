@@ -47,7 +47,7 @@ const ANYWHERE: &[&str] = &["config", "clock"];
 const OUTERMOST: &[&str] = &["main", "lib", "serve"];
 
 /// Library, and the one module of the server that may name it.
-const LIBRARIES: &[(&str, &str)] = &[("sqlx", "store"), ("lettre", "outbox")];
+const LIBRARIES: &[(&str, &str)] = &[("sqlx", "store"), ("lettre", "outbox"), ("hyper", "outbox")];
 
 const NOT_IN_CORE: &[&str] = &[
     "tokio", "sqlx", "axum", "lettre", "reqwest", "rand", "hyper", "rustls",

@@ -58,7 +58,12 @@ impl App {
                 .map(|p| p.locale.clone())
                 .collect()
         };
-        render::check(order, locales.iter().map(String::as_str))
+        // Announcements are in nobody's locale.
+        let announced = !order.revision.file.announce.channels.is_empty();
+        let nobodys = announced.then_some("");
+        let mut problems = render::check(order, locales.iter().map(String::as_str).chain(nobodys));
+        problems.extend(self.channel_problems(order));
+        problems
     }
 
     pub fn check_order(&self, text: &str) -> Result<Order> {

@@ -3,6 +3,7 @@
 
 pub mod attest;
 pub mod bounces;
+pub mod channels;
 pub mod decide;
 pub mod draft;
 pub mod exempt;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Asked, Brief, Letter, Mark, Office};
+use crate::outbox::office::{Announcement, Asked, Brief, Letter, Mark, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -27,6 +27,10 @@ impl Office for App {
 
     fn due(&self, order: OrderId, refused: &RoaringBitmap, now: Timestamp) -> Vec<Due> {
         plan::due(&self.live.view(), order, refused, now)
+    }
+
+    fn announcements(&self, order: OrderId, now: Timestamp) -> Option<Due> {
+        plan::announcements(&self.live.view(), order, now)
     }
 
     fn retracted(&self) -> Vec<OrderId> {
@@ -87,10 +91,14 @@ impl Office for App {
             language: mail.language,
         })
     }
+
+    fn announce(&self, brief: &Brief) -> Result<Announcement, String> {
+        self.announcement(brief)
+    }
 }
 
 /// A notice that waited for a retry may have outlived what it is about.
-fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
+pub(super) fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
     if kind == Kind::Correction {
         return None;
     }

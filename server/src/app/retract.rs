@@ -3,6 +3,7 @@
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::Change;
 use countermand_core::fleet::fold;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::order::{Order, RetractAnswer, Retraction};
 use jiff::Timestamp;
@@ -112,13 +113,15 @@ impl App {
             .standing(order.id, at)
             .refused_by_this_alone;
         let (notices, _) = self.store.receipt_counts(order.id).await?;
+        let to_correct = self.store.would_correct(order.id).await?;
         Ok(RetractAnswer {
             cancelled: unclaimed + notices.claimed,
             unclaimed,
             in_flight: notices.in_flight,
             accepted: notices.accepted,
             unknown: notices.unknown,
-            corrections_planned: self.store.would_correct(order.id).await?.len(),
+            channels: App::channels_in(order, &to_correct),
+            corrections_planned: Lane::People.of(to_correct).len(),
             devices_restored: restored,
             exports_outstanding: Vec::new(),
         })

@@ -2,9 +2,11 @@
 
 use countermand_core::actor::{Act, Actor};
 use countermand_core::index::Standing;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Counts, Kind};
 use countermand_core::order::Order;
 
+use super::channels::AtChannel;
 use super::{App, Result};
 
 /// An order with how it stands now.
@@ -18,6 +20,8 @@ pub struct Shown {
     pub corrections: Counts,
     /// How many people said that it looks wrong.
     pub looks_wrong: u64,
+    /// Apart from the counts, which are of people.
+    pub channels: Vec<AtChannel>,
     pub standing: Standing,
 }
 
@@ -45,6 +49,7 @@ impl App {
         let at = self.now();
         let standing = self.live.view().standing(order.id, at);
         let looks_wrong = self.store.looks_wrong(order.id).await?;
+        let channels = self.at_channels(&order).await?;
         Ok(Shown {
             state: order.state_name(at),
             order,
@@ -52,6 +57,7 @@ impl App {
             due,
             corrections,
             looks_wrong,
+            channels,
             standing,
         })
     }
@@ -63,7 +69,7 @@ impl App {
         (notices.planned, due) = self.planned(order).await?;
         if let Some(retraction) = order.retraction() {
             notices.cancelled += retraction.answer.unclaimed;
-            let people = self.store.to_correct(order.id).await?;
+            let people = Lane::People.of(self.store.to_correct(order.id).await?);
             corrections.planned =
                 (people - self.store.receipted(order.id, Kind::Correction).await?).len();
         }

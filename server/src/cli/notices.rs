@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::order::{show, steps, text};
 use super::print::tame;
 use super::{Exit, Failure, Place, Result, print};
+use crate::app::channels::AtChannel;
 use crate::outbox::rehearsal::Rehearsal;
 
 /// Send what is due, or see how the sending stands
@@ -207,6 +208,7 @@ struct Document {
     looks_wrong: u64,
     notices: Counts,
     corrections: Counts,
+    channels: Vec<AtChannel>,
 }
 
 impl Status {
@@ -216,11 +218,14 @@ impl Status {
         let document = Document {
             id: shown.order.id.to_string(),
             state: shown.state,
-            finished: shown.notices.is_finished() && shown.corrections.is_finished(),
             notices_stopped: shown.order.stop().cloned(),
             looks_wrong: shown.looks_wrong,
+            finished: shown.notices.is_finished()
+                && shown.corrections.is_finished()
+                && shown.channels.iter().all(AtChannel::is_finished),
             notices: shown.notices,
             corrections: shown.corrections,
+            channels: shown.channels.clone(),
         };
         place.print.answer(&document, || {
             let end = if document.finished {

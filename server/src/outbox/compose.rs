@@ -108,7 +108,12 @@ impl Desk {
     }
 
     fn message_id(&self, key: &Key) -> String {
-        format!("<{}>", key.message_id(&self.domain))
+        format!("<{}>", self.id_of(key))
+    }
+
+    /// A Message-ID without its brackets.
+    pub(super) fn id_of(&self, key: &Key) -> String {
+        key.message_id(&self.domain)
     }
 }
 

@@ -1,7 +1,8 @@
-//! Delivery of notices: build a message, hand it to a relay or a maildir, and
+//! Delivery of notices: build a message, hand it to a relay, a maildir or a channel, and
 //! tell truthfully what became of it. The only place that knows lettre and SMTP.
 
 pub mod bounces;
+pub mod channels;
 mod compose;
 pub mod lease;
 pub mod limits;
@@ -16,4 +17,5 @@ pub mod smtp;
 mod survey;
 mod throttle;
 pub mod transport;
+mod trust;
 pub mod worker;

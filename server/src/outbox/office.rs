@@ -26,6 +26,12 @@ pub trait Office: Send + Sync {
     /// `refused` are those whom a door refused because of it. Who has a receipt may be among them.
     fn due(&self, order: OrderId, refused: &RoaringBitmap, now: Timestamp) -> Vec<Due>;
 
+    /// The channels at which a standing order is due to be announced now.
+    fn announcements(&self, order: OrderId, now: Timestamp) -> Option<Due> {
+        let _ = (order, now);
+        None
+    }
+
     /// All retracted orders. To whom their corrections go, the store knows.
     fn retracted(&self) -> Vec<OrderId>;
 
@@ -39,6 +45,12 @@ pub trait Office: Send + Sync {
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;
+
+    /// The same for a channel.
+    fn announce(&self, brief: &Brief) -> Result<Announcement, String> {
+        let _ = brief;
+        Err("nothing is announced here".to_owned())
+    }
 
     /// By which its bounce will be known again; `None` where no bounces are read.
     fn mark(&self, _: &Key) -> Option<Mark> {
@@ -65,6 +77,21 @@ pub struct Brief {
     pub key: Key,
     /// Whether a door refused the person because of the order.
     pub was_refused: bool,
+}
+
+/// A notice to everyone who reads in a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Announcement {
+    /// The channel's name.
+    pub channel: String,
+    /// The order's title.
+    pub title: String,
+    pub subject: String,
+    /// Markdown.
+    pub text: String,
+    pub html: String,
+    /// The order's statement.
+    pub link: String,
 }
 
 /// A notice in words, before it is a mail.

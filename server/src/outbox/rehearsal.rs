@@ -154,7 +154,7 @@ impl Rehearsal {
     pub fn mailbox(&self) -> Option<&PathBuf> {
         match &self.transport {
             Transport::Mailbox { dir, .. } => Some(dir),
-            Transport::Smtp(_) => None,
+            Transport::Smtp(_) | Transport::Channels(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::notice::{Key, Kind};
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +30,8 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Survey {
     desk: Arc<Desk>,
+    /// Whose notices are its business.
+    lane: Lane,
     /// Makes workers begin at different people, so that they seldom ask for the same.
     salt: u64,
     /// Most urgent first.
@@ -66,7 +69,7 @@ struct Corrections {
 }
 
 impl Survey {
-    pub(super) fn new(desk: Arc<Desk>, worker: &str) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, worker: &str, lane: Lane) -> Self {
         // FNV-1a: any spread will do.
         let salt = worker
             .bytes()
@@ -75,6 +78,7 @@ impl Survey {
             });
         Survey {
             desk,
+            lane,
             salt,
             tasks: Vec::new(),
             begun: HashMap::new(),
@@ -137,6 +141,11 @@ impl Survey {
             due.push((order, Due { kind, people }));
         }
         for order in desk.office.standing(now) {
+            if self.lane == Lane::Channels {
+                let notice = desk.office.announcements(order, now);
+                due.extend(notice.map(|due| (order, due)));
+                continue;
+            }
             let refused = desk.store.refused(order).await?;
             let notices = desk.office.due(order, &refused, now);
             due.extend(notices.into_iter().map(|due| (order, due)));
@@ -144,6 +153,10 @@ impl Survey {
         due.sort_by_key(|(_, due)| due.kind);
         self.tasks.clear();
         for (order, Due { kind, people }) in due {
+            // Retracted orders, most of which no channel ever heard of.
+            if people.is_empty() {
+                continue;
+            }
             let missing = people - self.begun(order, kind, held).await?;
             if missing.is_empty() {
                 continue;
@@ -167,7 +180,7 @@ impl Survey {
         let store = &self.desk.store;
         match self.corrections.get_mut(&order) {
             None => {
-                let people = store.to_correct(order).await?;
+                let people = store.to_correct_in(order, self.lane).await?;
                 let read = Instant::now();
                 let kept = Corrections {
                     people: people.clone(),
@@ -178,7 +191,7 @@ impl Survey {
             }
             Some(known) => {
                 if known.read.elapsed() >= REFUSED_AGAIN {
-                    known.people |= store.refused(order).await?;
+                    known.people |= self.lane.of(store.refused(order).await?);
                     known.read = Instant::now();
                 }
                 Ok(known.people.clone())
@@ -198,7 +211,11 @@ impl Survey {
         });
         if begun.stale {
             // Bare claims of other workers are left out: they may be undone without our hearing.
-            let mut people = self.desk.store.receipted_for_good(order, kind).await?;
+            let mut people = self
+                .desk
+                .store
+                .receipted_for_good(order, kind, self.lane)
+                .await?;
             let own = held
                 .iter()
                 .filter(|c| c.key.order == order && c.key.kind == kind);

@@ -3,6 +3,11 @@
 use super::lease::{Held, Lease};
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
+use countermand_core::notice::channel::Lane;
+
+use super::channels::Channels;
 use super::maildir;
 use super::smtp::{SmtpConfig, SmtpSession};
 use crate::store::Claim;
@@ -61,6 +66,18 @@ pub enum Transport {
         dir: PathBuf,
         durable: bool,
     },
+    /// Announcements, one request each, with no mail in them.
+    Channels(Arc<Channels>),
+}
+
+impl Transport {
+    /// Whose notices it carries.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Transport::Smtp(_) | Transport::Mailbox { .. } => Lane::People,
+            Transport::Channels(_) => Lane::Channels,
+        }
+    }
 }
 
 /// Why a session could not be opened. Nothing was offered to anybody.
@@ -122,6 +139,7 @@ pub struct Session(Kind);
 enum Kind {
     Smtp(Box<SmtpSession>),
     Mailbox { dir: PathBuf, durable: bool },
+    Channels(Arc<Channels>),
 }
 
 impl Session {
@@ -142,6 +160,16 @@ impl Session {
                     })?;
                 Ok(Session(Kind::Mailbox { dir, durable }))
             }
+            // Each request has a connection of its own.
+            Transport::Channels(channels) => Ok(Session(Kind::Channels(Arc::clone(channels)))),
+        }
+    }
+
+    /// Where announcements go, if that is what it is for.
+    pub(super) fn channels(&self) -> Option<Arc<Channels>> {
+        match &self.0 {
+            Kind::Channels(channels) => Some(Arc::clone(channels)),
+            Kind::Smtp(_) | Kind::Mailbox { .. } => None,
         }
     }
 
@@ -166,6 +194,10 @@ impl Session {
                         let detail = format!("the mailbox could not be written: {error}");
                         vec![Outcome::Unknown { detail }; offered]
                     })
+            }
+            Kind::Channels(_) => {
+                let detail = "a channel takes announcements, and no mails".to_owned();
+                vec![Outcome::Deferred { code: None, detail }; batch.len()]
             }
         }
     }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use countermand_core::id::OrderId;
 use countermand_core::notice::Kind;
+use countermand_core::notice::channel::Lane;
 
 use super::compose::Desk;
 use super::limits::LimitsConfig;
@@ -81,11 +82,29 @@ pub struct Progress {
     pub trouble: Option<String>,
 }
 
+impl Progress {
+    /// Both together.
+    pub fn and(&self, other: &Progress) -> Progress {
+        Progress {
+            accepted: self.accepted + other.accepted,
+            rejected: self.rejected + other.rejected,
+            deferred: self.deferred + other.deferred,
+            unknown: self.unknown + other.unknown,
+            in_flight: self.in_flight + other.in_flight,
+            claimed: self.claimed + other.claimed,
+            planned: self.planned + other.planned,
+            trouble: self.trouble.clone().or_else(|| other.trouble.clone()),
+        }
+    }
+}
+
 /// Sends notices until it is told to stop, or nothing is left to send.
 #[derive(Debug)]
 pub struct Sender {
     desk: Arc<Desk>,
     name: String,
+    /// Whose notices it sends.
+    lane: Lane,
     sessions: Sessions,
     survey: Survey,
     throttle: Option<Throttle>,
@@ -130,9 +149,11 @@ impl Sender {
     pub fn new(setup: Setup) -> Result<Sender, MessageError> {
         let desk = Desk::new(setup.store, setup.office, setup.clock, setup.from)?;
         let desk = Arc::new(desk);
+        let lane = setup.transport.lane();
         Ok(Sender {
+            lane,
             sessions: Sessions::new(Arc::clone(&desk), setup.transport, setup.sessions),
-            survey: Survey::new(Arc::clone(&desk), &setup.name),
+            survey: Survey::new(Arc::clone(&desk), &setup.name, lane),
             throttle: None,
             desk,
             name: setup.name,
@@ -319,7 +340,7 @@ impl Sender {
     async fn retry_is_due(&mut self) -> Result<bool, StoreError> {
         let looked = self.retry_looked;
         if looked.is_none_or(|at| at.elapsed() >= BETWEEN_RETRY_LOOKS) {
-            self.retry_at = self.desk.store.next_retry().await?;
+            self.retry_at = self.desk.store.next_retry(self.lane).await?;
             self.retry_looked = Some(Instant::now());
         }
         let now = self.desk.clock.now();
@@ -378,6 +399,7 @@ impl Sender {
             start,
             claim,
             limit,
+            lane: self.lane,
         };
         let turned = match self.desk.store.turn(&self.name, &turn, now).await {
             Ok(turned) => turned,

@@ -24,6 +24,7 @@ use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
 use crate::gate::{self, Gate};
 use crate::outbox::bounces::{lmtp, maildir};
+use crate::outbox::channels::{self, Channels};
 use crate::outbox::rehearsal::Rehearsal;
 use crate::outbox::transport::Transport;
 use crate::outbox::worker::{Progress, Sender, Setup};
@@ -72,6 +73,26 @@ pub fn sender(app: &App, data: &Path, options: Options) -> Result<Sender> {
         name: app.ids.uuid().to_string(),
     };
     Ok(Sender::new(setup)?.limited(&notices.limits))
+}
+
+/// A sender for channels, where there are any: those of the config, and those that orders were
+/// announced at before they were taken out of it, whose corrections are not to be forgotten in silence.
+pub async fn announcer(app: &App) -> Result<Option<Sender>> {
+    let notices = &app.config.notices;
+    if notices.channels.is_empty() && app.store.channels().await?.is_empty() {
+        return Ok(None);
+    }
+    let channels = Channels::new(&notices.channels).map_err(anyhow::Error::msg)?;
+    let setup = Setup {
+        store: app.store.clone(),
+        office: Arc::new(app.clone()),
+        clock: app.clock.clone(),
+        transport: Transport::Channels(Arc::new(channels)),
+        from: notices.from.clone(),
+        sessions: channels::SESSIONS,
+        name: app.ids.uuid().to_string(),
+    };
+    Ok(Some(Sender::new(setup)?))
 }
 
 /// The gates, which draw their page of refusal as the console draws its pages.
@@ -165,6 +186,7 @@ pub async fn run(
         .with_context(|| format!("can't listen on {listen}; is another countermand running? [server] listen in the config changes it"))?;
     let router = router(&app, &gate, data, options, stopping.clone());
     let sender = sender(&app, data, options)?;
+    let announcer = announcer(&app).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
@@ -172,6 +194,7 @@ pub async fn run(
     read_bounces(&app, data, gate.registry(), &mut tasks).await?;
     tasks.spawn(app.clone().keep_purging());
     let sending = tokio::spawn(sender.run(stopped(stopping.clone())));
+    let announcing = announcer.map(|a| tokio::spawn(a.run(stopped(stopping.clone()))));
     announce(&app, options).await?;
     // Small answers must not wait for more to come.
     let listener = axum::serve::ListenerExt::tap_io(listener, |tcp| {
@@ -192,6 +215,9 @@ pub async fn run(
         () = at_the_latest => {}
     }
     sending.await??;
+    if let Some(announcing) = announcing {
+        announcing.await??;
+    }
     gate.flush().await?;
     Ok(())
 }
@@ -257,17 +283,33 @@ pub async fn send(
             on_progress(&progress.borrow_and_update());
         }
     });
-    let until = stopped(stop_signal());
+    let stopping = stop_signal();
+    // Side by side: neither way out waits for the other.
+    let announcing = announcer(&app).await?.map(|announcer| {
+        let until = stopped(stopping.clone());
+        tokio::spawn(async move {
+            match until_idle {
+                true => announcer.run_until_idle(until).await,
+                false => announcer.run(until).await,
+            }
+        })
+    });
+    let until = stopped(stopping);
     let done = if until_idle {
         sender.run_until_idle(until).await
     } else {
         sender.run(until).await
     };
+    // It needs what is followed, too.
+    let announced = match announcing {
+        Some(announcing) => announcing.await??,
+        None => Progress::default(),
+    };
     follow.abort();
     show.abort();
     // What it draws is gone before the answer comes.
     let _ = show.await;
-    Ok(done?)
+    Ok(done?.and(&announced))
 }
 
 /// `demo`: the made-up company, with or without a console.

@@ -2,7 +2,9 @@
 
 use countermand_core::change::{Change, Commit, Step};
 
-use super::{Result, Store, StoreError, access, bounces, devices, orders, people, refusals, stops};
+use super::{
+    Result, Store, StoreError, access, bounces, channels, devices, orders, people, refusals, stops,
+};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -42,6 +44,16 @@ impl Store {
                 return Err(StoreError::Unsupported(
                     "a retraction is committed as Change::Retract".to_owned(),
                 ));
+            }
+            Change::Order {
+                order,
+                was,
+                step: Step::Publish,
+                ..
+            } => {
+                let mut order = order.clone();
+                channels::number_all(&mut write, &mut order).await?;
+                orders::save(&mut write, &order, *was).await?
             }
             Change::Order { order, was, .. } => orders::save(&mut write, order, *was).await?,
             Change::Retract {

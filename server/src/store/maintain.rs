@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_house.sql")),
     (2, include_str!("../../migrations/0002_stops.sql")),
     (3, include_str!("../../migrations/0003_bounces.sql")),
+    (4, include_str!("../../migrations/0004_channels.sql")),
 ];
 
 /// The number of the newest tables that this program knows.

@@ -10,6 +10,7 @@
 mod access;
 mod audit;
 mod bounces;
+mod channels;
 mod commit;
 mod devices;
 mod follow;
@@ -39,6 +40,7 @@ use sqlx::{AnyPool, Connection as _, Executor};
 
 pub use access::{Credentials, Session};
 pub use bounces::Purgeable;
+pub use channels::ChannelReceipt;
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;

@@ -3,6 +3,7 @@
 use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Kind, ReceiptState};
 use countermand_core::order::{Order, State};
 use roaring::RoaringBitmap;
@@ -114,9 +115,14 @@ pub(super) async fn retract(
     }
     save(write, &order, Some(was)).await?;
     // Now that the order stands as retracted, the same question as ever tells whom to correct.
-    let corrections = receipts::to_correct(write.db(), order.id).await?.len();
+    let to_correct = receipts::to_correct(write.db(), order.id, 0..=u32::MAX).await?;
+    let channels = Lane::Channels.of(to_correct.clone()).into_iter();
+    let channels: Vec<String> = channels
+        .filter_map(|channel| order.channel(PersonId(channel)).map(str::to_owned))
+        .collect();
     if let State::Retracted { retraction, .. } = &mut order.state {
-        retraction.answer.corrections_planned = corrections;
+        retraction.answer.corrections_planned = Lane::People.of(to_correct).len();
+        retraction.answer.channels = channels;
     }
     sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
         .bind(&id)

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -69,6 +70,8 @@ pub struct Turn {
     pub claim: Vec<Wanted>,
     /// Claims at most this many.
     pub limit: usize,
+    /// Whose retries it claims along with what is wanted.
+    pub lane: Lane,
 }
 
 /// What a turn did.
@@ -100,7 +103,16 @@ impl Store {
         // a long list keeps no retry waiting.
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
-            claim_retries(&mut write, worker, now, corrections, room, &mut turned).await?;
+            let lane = turn.lane;
+            claim_retries(
+                &mut write,
+                worker,
+                now,
+                (lane, corrections),
+                room,
+                &mut turned,
+            )
+            .await?;
             for wanted in &turn.claim {
                 let room = turn.limit.saturating_sub(turned.claimed.len());
                 if room > 0
@@ -434,7 +446,7 @@ async fn claim_retries(
     write: &mut Write,
     worker: &str,
     now: Timestamp,
-    corrections: bool,
+    (lane, corrections): (Lane, bool),
     room: usize,
     turned: &mut Turned,
 ) -> Result<()> {
@@ -443,7 +455,7 @@ async fn claim_retries(
     }
     // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
     let sql = one_kind(
-        "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state = $3 AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.kind",
+        "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state = $3 AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.person BETWEEN $4 AND $5 AND r.kind",
         corrections,
         "ORDER BY r.not_before, r.order_id, r.person, r.kind LIMIT $2",
     );
@@ -451,6 +463,8 @@ async fn claim_retries(
         .bind(micros(now))
         .bind(room as i64)
         .bind(needed(corrections))
+        .bind(i64::from(*lane.numbers().start()))
+        .bind(i64::from(*lane.numbers().end()))
         .fetch_all(write.db())
         .await?;
     let fence = write.version;

@@ -4,6 +4,7 @@ use countermand::store::{Outcome, StoreError, Touched};
 use countermand_core::actor::Actor;
 use countermand_core::change::{Change, Commit, Step};
 use countermand_core::id::PersonId;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Kind, ReceiptState};
 
 use crate::fixture::*;
@@ -51,7 +52,7 @@ async fn inv_14_a_stopped_order_begins_nothing_and_its_retries_wait(db: &Db) {
     db.retire_worker("w", t(5)).await.unwrap();
     let w = db.worker("v").await;
     assert!(w.retries(t(100)).await.is_empty());
-    assert_eq!(db.next_retry().await.unwrap(), None);
+    assert_eq!(db.next_retry(Lane::People).await.unwrap(), None);
     assert_eq!(db.unsettled().await.unwrap(), 0);
     assert_eq!(db.state(id, 3).await, ReceiptState::Unknown, "{flying:?}");
     // Other orders don't.
@@ -59,7 +60,7 @@ async fn inv_14_a_stopped_order_begins_nothing_and_its_retries_wait(db: &Db) {
 
     db.resume(id).await;
     assert_eq!(db.unsettled().await.unwrap(), 2);
-    assert_eq!(db.next_retry().await.unwrap(), Some(t(3)));
+    assert_eq!(db.next_retry(Lane::People).await.unwrap(), Some(t(3)));
     assert_eq!(w.retries(t(100)).await.len(), 2);
     w.send(id, Kind::Order, 0, Outcome::Accepted).await;
 }

@@ -18,6 +18,7 @@ pub mod postgres;
 pub mod process;
 pub mod smtp_sink;
 pub mod story_clock;
+pub mod webhook;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where
 /// a skipped test would go unseen, it fails.

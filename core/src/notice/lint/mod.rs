@@ -3,6 +3,7 @@
 
 mod apps;
 mod ask;
+mod channels;
 mod locales;
 mod night;
 mod phrases;
@@ -80,6 +81,7 @@ pub fn lints(order: &Order, catalogue: &Catalogue, crowd: &Crowd, now: Timestamp
     let mut lints = apps::lints(order, catalogue, &sources);
     lints.extend(times::lints(order, &sources, crowd, now));
     lints.extend(ask::lints(&sources));
+    lints.extend(channels::lints(order, &sources));
     lints.extend(night::lints(order, crowd, now));
     lints.extend(locales::lints(order, crowd));
     lints.sort_by_key(|lint| lint.line);

@@ -39,6 +39,10 @@ fn words(place: &Place, id: &str, answer: &RetractAnswer) -> String {
         "The order is {}: doors answer as if it had never been.\n\n{table}\n",
         place.print.word("retracted")
     );
+    if !answer.channels.is_empty() {
+        let channels = answer.channels.join(", ");
+        text += &format!("\nTo be corrected at channels, too: {channels}\n");
+    }
     if !answer.exports_outstanding.is_empty() {
         let exports = answer.exports_outstanding.join(", ");
         text += &format!("\nTo be undone in systems that hold state of their own: {exports}\n");

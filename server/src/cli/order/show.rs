@@ -100,6 +100,11 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
         let people = counted(shown.looks_wrong, "person says so", "people say so");
         facts.push(vec!["looks wrong".to_owned(), people]);
     }
+    let announce = &order.revision.file.announce;
+    if !announce.channels.is_empty() {
+        let at = announce.channels.join(", ");
+        facts.insert(3, vec!["announced at".to_owned(), at]);
+    }
     let happened = history.iter().map(|entry| {
         vec![
             print::time(entry.at, zone),
@@ -171,12 +176,25 @@ pub(in super::super) fn counts(shown: &Shown) -> String {
         "unknown",
         "cancelled",
     ];
-    print::table(
+    let people = print::table(
         &header,
         &[1, 2, 3, 4, 5, 6, 7],
         [
             row("notices", &shown.notices),
             row("corrections", &shown.corrections),
         ],
-    )
+    );
+    if shown.channels.is_empty() {
+        return people;
+    }
+    let channels = shown.channels.iter().map(|at| {
+        vec![
+            at.name.clone(),
+            at.announcement.replace('_', " "),
+            at.correction.unwrap_or_default().replace('_', " "),
+            at.detail.clone(),
+        ]
+    });
+    let header = ["channel", "announcement", "correction", "its server said"];
+    format!("{people}\n\n{}", print::table(&header, &[], channels))
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::{Exit, Open, Place, Result, print};
+use crate::app::channels::AtChannel;
 use crate::app::show::Shown;
 
 /// An order as programs read it.
@@ -42,6 +43,7 @@ pub(super) struct Document {
     statement: String,
     notices: Counts,
     corrections: Counts,
+    channels: Vec<AtChannel>,
     devices: Devices,
     /// What its author may want to change; empty once it is published.
     pub lints: Vec<Lint>,
@@ -98,6 +100,7 @@ impl Document {
             statement: open.app.config.statement_link(order.id),
             notices: shown.notices,
             corrections: shown.corrections,
+            channels: shown.channels.clone(),
             devices: Devices {
                 with_app: shown.standing.with_app,
                 unknown: shown.standing.unknown,

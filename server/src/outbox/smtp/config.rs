@@ -57,7 +57,11 @@ impl Password {
         Password(secret.into())
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(in crate::outbox) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -183,17 +183,29 @@ fn notes(web: &Web, order: &Order, act: Act) -> Vec<String> {
     let others = standing
         .refused
         .saturating_sub(standing.refused_by_this_alone);
-    match act {
-        Act::Resume => order.stop().map_or_else(Vec::new, |stop| {
-            vec![format!(
-                "Its notices stopped because {}. What is counted by now stops them no more; as much again does.",
-                stop.why
-            )]
-        }),
-        Act::Retract | Act::Hold if others > 0 => vec![format!(
+    let mut notes = Vec::new();
+    if matches!(act, Act::Retract | Act::Hold) && others > 0 {
+        notes.push(format!(
             "{} refused: another order names them too.",
             Count(others).of("device stays", "devices stay")
-        )],
-        _ => Vec::new(),
+        ));
     }
+    let channels = order.revision.file.announce.channels.join(", ");
+    if let Some(stop) = order.stop().filter(|_| matches!(act, Act::Resume)) {
+        notes.push(format!(
+            "Its notices stopped because {}. What is counted by now stops them no more; as much again does.",
+            stop.why
+        ));
+    }
+    match act {
+        _ if channels.is_empty() => {}
+        Act::Publish => notes.push(format!(
+            "It is announced for everyone who reads there, too: {channels}."
+        )),
+        Act::Retract => notes.push(format!(
+            "Where it was announced, or may have been, the correction is announced too: {channels}."
+        )),
+        _ => {}
+    }
+    notes
 }

@@ -137,6 +137,15 @@ fn warnings(web: &Web, shown: &Shown, zone: &str) -> Vec<String> {
             Count(notices.rejected).of("notice was", "notices were")
         ));
     }
+    for at in &shown.channels {
+        let failed = |state: &str| matches!(state, "rejected" | "unknown");
+        if failed(at.correction.unwrap_or(at.announcement)) {
+            warnings.push(format!(
+                "The channel {} may not have heard of it: tell who reads there by another way. The page Notices has its server's words.",
+                at.name
+            ));
+        }
+    }
     if let Some((drift, size)) = web.app.live.view().has_drifted(shown.order.id) {
         warnings.push(format!(
             "Since the approval {} came into or left the audience of {}: submit the order again and have it approved.",

@@ -153,6 +153,12 @@ pub(super) fn rule(order: &Order, zone: &str) -> Rule {
         }
         .to_owned(),
     );
+    if !file.announce.channels.is_empty() {
+        sentences.push(format!(
+            "It is announced for everyone who reads in {}, and so is its correction.",
+            list(&file.announce.channels, "and")
+        ));
+    }
     if let Some(expires) = &file.expires {
         sentences.push(format!(
             "It ends by itself on {}.",

@@ -30,7 +30,7 @@ pub use doors::{Doors, GateRow};
 pub use edit::{Edit, Problem};
 pub use format::{Count, When};
 pub use mailbox::{Mail, MailRow, Mailbox};
-pub use notices::{KindRow, Notices, Untold};
+pub use notices::{ChannelRow, KindRow, Notices, Untold};
 pub use order::{Figure, Order, Pinned, RefusedAt, Rule, Wrong};
 pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};

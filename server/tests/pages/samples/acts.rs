@@ -350,6 +350,12 @@ pub(super) fn notices() -> Notices {
                 bar: Bar::of_receipts(&Receipts::default()),
             },
         ],
+        channels: vec![ChannelRow {
+            name: "staff-chat".into(),
+            announcement: "accepted".into(),
+            correction: "–".into(),
+            words: "200".into(),
+        }],
         untold: vec![
             Untold {
                 person: "Noor Haddad <noor@corp.example>".into(),
