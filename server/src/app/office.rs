@@ -1,8 +1,8 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
 use countermand_core::id::OrderId;
-use countermand_core::notice::Kind;
 use countermand_core::notice::plan::{self, Due};
+use countermand_core::notice::{Key, Kind};
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -33,6 +33,12 @@ impl Office for App {
             .filter(|o| o.retraction().is_some())
             .map(|o| o.id)
             .collect()
+    }
+
+    fn knows(&self, key: &Key) -> bool {
+        let view = self.live.view();
+        let fits = |o: &Order| key.kind != Kind::Correction || o.retraction().is_some();
+        view.order(key.order).is_some_and(fits) && view.person(key.person).is_some()
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

@@ -1,7 +1,7 @@
 //! Delivery of notices: build a message, hand it to a relay or a maildir, and
 //! tell truthfully what became of it. The only place that knows lettre and SMTP.
 
-mod compose;
+pub mod compose;
 pub mod lease;
 pub mod maildir;
 pub mod message;
@@ -9,6 +9,6 @@ pub mod office;
 mod pace;
 mod sessions;
 pub mod smtp;
-mod survey;
+pub mod survey;
 pub mod transport;
 pub mod worker;

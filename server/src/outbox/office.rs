@@ -22,6 +22,13 @@ pub trait Office: Send + Sync {
     /// All retracted orders. To whom their corrections go, the store knows.
     fn retracted(&self) -> Vec<OrderId>;
 
+    /// Whether it has heard of all that the notice is about. A process that was frozen may hold a claim
+    /// that its view knows nothing of yet.
+    fn knows(&self, key: &Key) -> bool {
+        let _ = key;
+        true
+    }
+
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;
