@@ -182,6 +182,7 @@ fn inv_35_nobody_is_told_by_a_channel() {
 
 fn retracted(order: Order) -> Order {
     let retraction = Retraction {
+        cause: None,
         by: "rita@x.test".into(),
         at: at("2020-07-10T19:30:00Z"),
         reason: "It was meant for nobody".into(),

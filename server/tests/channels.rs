@@ -398,9 +398,7 @@ async fn an_order_names_channels_that_are_there() {
     let order = world.app.check_order(&personal).unwrap();
     let lints = world.app.lints(&order);
     assert!(
-        lints
-            .iter()
-            .any(|l| l.contains("person.email reads «colleagues»")),
+        lints.iter().any(|l| l.what.contains("«colleagues»")),
         "{lints:?}"
     );
 }

@@ -120,6 +120,17 @@ impl App {
             config.mode,
         )
         .await?;
+        App::over(store, live, clock, ids, Arc::new(config)).await
+    }
+
+    /// The same over parts that are there already.
+    pub async fn over(
+        store: Arc<Store>,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        config: Arc<Config>,
+    ) -> Result<App> {
         let seal = store.seal_key(|| ids.secret()).await?;
         Ok(App {
             store,
@@ -127,7 +138,7 @@ impl App {
             seal,
             clock,
             ids,
-            config: Arc::new(config),
+            config,
         })
     }
 

@@ -64,6 +64,12 @@ impl Office for App {
         })
     }
 
+    fn knows(&self, key: &Key) -> bool {
+        let view = self.live.view();
+        let fits = |o: &Order| key.kind != Kind::Correction || o.retraction().is_some();
+        view.order(key.order).is_some_and(fits) && view.person(key.person).is_some()
+    }
+
     fn write(&self, brief: &Brief) -> Result<Letter, String> {
         let (order, to_name, to_address) = {
             let view = self.live.view();

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::store::{Claim, Store};
 
 /// Writes the mails of one sender.
-pub(super) struct Desk {
+pub struct Desk {
     pub(super) store: Arc<Store>,
     pub(super) office: Arc<dyn Office>,
     pub(super) clock: Arc<dyn Clock>,
@@ -35,7 +35,8 @@ impl fmt::Debug for Desk {
 }
 
 /// Why there is no mail.
-pub(super) enum NoMail {
+#[derive(Debug)]
+pub enum NoMail {
     /// There never will be one.
     Never(String),
     /// Something failed that may work later.
@@ -43,7 +44,7 @@ pub(super) enum NoMail {
 }
 
 impl Desk {
-    pub(super) fn new(
+    pub fn new(
         store: Arc<Store>,
         office: Arc<dyn Office>,
         clock: Arc<dyn Clock>,
@@ -62,7 +63,7 @@ impl Desk {
         })
     }
 
-    pub(super) async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
+    pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
         let key = claim.key;
         let (mut earlier, mut was_refused) = (Vec::new(), false);
         if key.kind != Kind::Order {
@@ -74,6 +75,10 @@ impl Desk {
                 .map_err(failed)?;
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
+        }
+        if !self.office.knows(&key) {
+            let why = "this process has not yet heard of what the notice is about";
+            return Err(NoMail::NotNow(why.to_owned()));
         }
         let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;

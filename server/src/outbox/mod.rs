@@ -3,7 +3,7 @@
 
 pub mod bounces;
 pub mod channels;
-mod compose;
+pub mod compose;
 pub mod lease;
 pub mod limits;
 pub mod maildir;
@@ -14,7 +14,7 @@ pub mod purge;
 pub mod rehearsal;
 mod sessions;
 pub mod smtp;
-mod survey;
+pub mod survey;
 mod throttle;
 pub mod transport;
 mod trust;

@@ -42,6 +42,13 @@ pub trait Office: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Whether it has heard of all that the notice is about. A process that was frozen may hold a claim
+    /// that its view knows nothing of yet.
+    fn knows(&self, key: &Key) -> bool {
+        let _ = key;
+        true
+    }
+
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;

@@ -25,10 +25,10 @@ const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// Time alone makes notices due.
 const TIME_PASSED: SignedDuration = SignedDuration::from_secs(1);
 /// A door may report a refusal a moment after the retraction.
-const REFUSED_AGAIN: Duration = Duration::from_secs(5);
+const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Survey {
+pub struct Survey {
     desk: Arc<Desk>,
     /// Whose notices are its business.
     lane: Lane,
@@ -65,11 +65,11 @@ struct Begun {
 #[derive(Debug)]
 struct Corrections {
     people: RoaringBitmap,
-    read: Instant,
+    read: Timestamp,
 }
 
 impl Survey {
-    pub(super) fn new(desk: Arc<Desk>, worker: &str, lane: Lane) -> Self {
+    pub fn new(desk: Arc<Desk>, worker: &str, lane: Lane) -> Self {
         // FNV-1a: any spread will do.
         let salt = worker
             .bytes()
@@ -89,18 +89,18 @@ impl Survey {
     }
 
     /// How many people wait for a claim.
-    pub(super) fn planned(&self) -> usize {
+    pub fn planned(&self) -> usize {
         let parked = |task: &Task| task.parked.values().map(VecDeque::len).sum::<usize>();
         self.tasks.iter().map(|t| t.people.len() + parked(t)).sum()
     }
 
-    pub(super) fn wants_corrections(&self) -> bool {
+    pub fn wants_corrections(&self) -> bool {
         let mut corrections = self.tasks.iter().filter(|t| t.kind == Kind::Correction);
         corrections.any(|task| !task.people.is_empty())
     }
 
     /// Whether there is nothing to claim, as far as the office knows now.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.planned() == 0 && !self.again && !self.has_changed()
     }
 
@@ -111,7 +111,7 @@ impl Survey {
         })
     }
 
-    pub(super) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         let Some((_, _, taken)) = self.taken else {
             return true;
         };
@@ -126,18 +126,18 @@ impl Survey {
         retracted || (taken.elapsed() >= wait && (self.again || changed))
     }
 
-    pub(super) fn is_retracted(&self, order: OrderId) -> bool {
+    pub fn is_retracted(&self, order: OrderId) -> bool {
         self.corrections.contains_key(&order)
     }
 
     /// Asks office and store anew. `held` are this worker's own claims.
-    pub(super) async fn take(&mut self, held: &[Claim]) -> Result<()> {
+    pub async fn take(&mut self, held: &[Claim]) -> Result<()> {
         let desk = Arc::clone(&self.desk);
         let (version, now) = (desk.office.version(), desk.clock.now());
         let mut due: Vec<(OrderId, Due)> = Vec::new();
         for order in desk.office.retracted() {
             let kind = Kind::Correction;
-            let people = self.whom_to_correct(order).await?;
+            let people = self.whom_to_correct(order, now).await?;
             due.push((order, Due { kind, people }));
         }
         for order in desk.office.standing(now) {
@@ -176,23 +176,22 @@ impl Survey {
         Ok(())
     }
 
-    async fn whom_to_correct(&mut self, order: OrderId) -> Result<RoaringBitmap> {
+    async fn whom_to_correct(&mut self, order: OrderId, now: Timestamp) -> Result<RoaringBitmap> {
         let store = &self.desk.store;
         match self.corrections.get_mut(&order) {
             None => {
                 let people = store.to_correct_in(order, self.lane).await?;
-                let read = Instant::now();
                 let kept = Corrections {
                     people: people.clone(),
-                    read,
+                    read: now,
                 };
                 self.corrections.insert(order, kept);
                 Ok(people)
             }
             Some(known) => {
-                if known.read.elapsed() >= REFUSED_AGAIN {
-                    known.people |= self.lane.of(store.refused(order).await?);
-                    known.read = Instant::now();
+                if now.duration_since(known.read).abs() >= REFUSED_AGAIN {
+                    known.people |= self.lane.of(store.perhaps_refused(order).await?);
+                    known.read = now;
                 }
                 Ok(known.people.clone())
             }
@@ -228,8 +227,13 @@ impl Survey {
         Ok(&begun.people)
     }
 
-    /// The next `room` people to claim for; where there are limits, of those whom `plan` lets go.
-    pub(super) fn offer(&mut self, room: usize, mut plan: Option<Plan<'_>>) -> Vec<Wanted> {
+    /// The next `room` people to claim for.
+    pub fn offer(&mut self, room: usize) -> Vec<Wanted> {
+        self.offer_by(room, None)
+    }
+
+    /// The same, of those whom `plan` lets go.
+    pub(super) fn offer_by(&mut self, room: usize, mut plan: Option<Plan<'_>>) -> Vec<Wanted> {
         let mut offer = Vec::new();
         let mut left = room;
         for task in &mut self.tasks {
@@ -254,7 +258,7 @@ impl Survey {
     }
 
     /// What became of an offer with room for `limit` claims.
-    pub(super) fn heard(&mut self, offer: &[Wanted], turned: &Turned, limit: usize) {
+    pub fn heard(&mut self, offer: &[Wanted], turned: &Turned, limit: usize) {
         let claimed: BTreeSet<Key> = turned.claimed.iter().map(|claim| claim.key).collect();
         let taken: BTreeSet<Key> = turned.taken.iter().copied().collect();
         // Where room was left, everybody was asked for.
@@ -302,7 +306,7 @@ impl Survey {
     }
 
     /// A claim was not begun, or given back: the person is planned again.
-    pub(super) fn gave_back(&mut self, key: &Key) {
+    pub fn gave_back(&mut self, key: &Key) {
         if let Some(begun) = self.begun.get_mut(&(key.order, key.kind)) {
             begun.people.remove(key.person.0);
             begun.stale = true;

@@ -40,6 +40,14 @@ impl Outgoing {
     pub fn of(_: &Claim, from: String, to: String, bytes: Vec<u8>) -> Outgoing {
         Outgoing { from, to, bytes }
     }
+
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What became of one message. Exactly one for each message offered.

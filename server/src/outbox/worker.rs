@@ -380,7 +380,7 @@ impl Sender {
             limit = self.room_for_claims(start.len());
         }
         let plan = self.throttle.as_mut().map(|t| t.plan(&self.claims));
-        let claim = self.survey.offer(limit, plan);
+        let claim = self.survey.offer_by(limit, plan);
         let asks = !claim.is_empty() || (retry_due && limit > 0);
         // Claims alone are worth a commit only when none are left to go on with.
         let worth = limited || self.claims.is_empty() || self.survey.wants_corrections();
