@@ -3,6 +3,7 @@
 use countermand_core::change::{Change, Commit};
 
 use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
+use crate::failpoint::{self, Moment};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -54,10 +55,13 @@ impl Store {
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,
         }
+        failpoint::pass(Moment::ChangeWritten);
         if let Some(statement) = commit.change.statement() {
             write.record(&commit.actor, commit.at, &statement).await?;
         }
+        failpoint::pass(Moment::ChangeRecorded);
         let version = write.finish().await?;
+        failpoint::pass(Moment::ChangeCommitted);
         self.remember_packages(packages);
         Ok(version)
     }
