@@ -88,6 +88,8 @@ pub struct Attempt {
     /// Up to and including the final dot.
     pub received: bool,
     pub answer: Option<u16>,
+    /// What the server did to it.
+    pub fault: Fault,
 }
 
 /// What the server has just come to, told to who watches before it goes on.
@@ -317,7 +319,10 @@ impl Recorder {
     pub fn wait_until_alone(&self, at_most: Duration) {
         let log = self.shared.log();
         let waiting = |log: &mut Log| log.open > 0;
-        let waited = self.shared.changed.wait_timeout_while(log, at_most, waiting);
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(log, at_most, waiting);
         let open = waited.unwrap().0.open;
         assert_eq!(open, 0, "connections that stay open for {at_most:?}");
     }

@@ -269,6 +269,7 @@ impl Dialogue<'_> {
                 ended: None,
                 received: false,
                 answer: None,
+                fault: open.fault,
             });
         });
         let goes_on = self.body(stream, open, attempt).await;
