@@ -253,7 +253,25 @@ impl House {
     }
 
     pub async fn receipts(&self, order: OrderId) -> Receipts {
-        let rows = sqlx::query("SELECT person, kind, state, in_flight_at, settled_version FROM receipt WHERE order_id = $1")
+        self.receipts_where(order, "1 = 1").await
+    }
+
+    pub async fn receipts_of(
+        &self,
+        order: OrderId,
+        people: impl Iterator<Item = &u32>,
+    ) -> Receipts {
+        // Nobody has the number -1, and a list may not be empty.
+        let people = people.fold("-1".to_owned(), |list, person| format!("{list}, {person}"));
+        self.receipts_where(order, &format!("person IN ({people})"))
+            .await
+    }
+
+    async fn receipts_where(&self, order: OrderId, condition: &str) -> Receipts {
+        let sql = format!(
+            "SELECT person, kind, state, in_flight_at, settled_version FROM receipt WHERE order_id = $1 AND {condition}"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(order.to_string())
             .fetch_all(&self.raw)
             .await

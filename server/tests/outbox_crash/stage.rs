@@ -1,6 +1,6 @@
 //! The senders of a test, and who kills them: the relay, in the midst of what it does for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,7 +25,7 @@ pub enum Blow {
 pub struct Plan {
     pub blow: Blow,
     pub step: Seen,
-    /// At the how-manieth such step from now on.
+    /// At the how-manieth such step from then on.
     pub left: usize,
     /// So long after it, wherever that finds the sender. It waits for nothing.
     pub lag: Duration,
@@ -62,8 +62,9 @@ impl End {
 #[derive(Debug, Default)]
 struct Cast {
     alive: Vec<Life>,
-    plan: Option<Plan>,
-    struck: bool,
+    /// Each counts from the end of the one before, so that it is the relay's work and nobody's
+    /// leisure that tells when they come.
+    plans: VecDeque<Plan>,
     /// How often each end came.
     ends: Vec<(String, End)>,
 }
@@ -85,7 +86,7 @@ impl Stage {
             return;
         };
         let count = cast.alive.len();
-        let Some(plan) = cast.plan.as_mut().filter(|plan| plan.step == step) else {
+        let Some(plan) = cast.plans.front_mut().filter(|plan| plan.step == step) else {
             return;
         };
         plan.left = plan.left.saturating_sub(1);
@@ -94,15 +95,16 @@ impl Stage {
         }
         let (blow, victim) = (plan.blow, plan.any.map_or(speaks, |any| any % count));
         std::thread::sleep(plan.lag);
-        cast.plan = None;
-        cast.struck = true;
         match blow {
             Blow::Kill => {
                 let mut life = cast.alive.swap_remove(victim);
-                // It may have died of itself in the meantime.
                 let _ = life.child.kill();
                 let end = End::of(&life.name, life.child.wait().unwrap());
                 cast.ends.push((life.name, end));
+                // One that has just ended by itself is no death by this hand; the next step strikes.
+                if end != End::Killed {
+                    return;
+                }
             }
             Blow::Ask => {
                 let pid = cast.alive[victim].child.id().to_string();
@@ -110,22 +112,21 @@ impl Stage {
                 assert!(asked.success());
             }
         }
+        cast.plans.pop_front();
     }
 
     pub fn enters(&self, name: String, child: Child) {
         self.cast().alive.push(Life { name, child });
     }
 
-    /// In place of a plan that was not carried out.
-    pub fn plan(&self, plan: Option<Plan>) {
-        let mut cast = self.cast();
-        cast.plan = plan;
-        cast.struck = false;
+    /// In place of what was planned and not carried out.
+    pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
+        self.cast().plans = plans.into_iter().collect();
     }
 
-    /// Whether the last plan was carried out.
-    pub fn was_struck(&self) -> bool {
-        self.cast().struck
+    /// How many plans are left.
+    pub fn planned(&self) -> usize {
+        self.cast().plans.len()
     }
 
     /// Notes who has ended, and says how many live.

@@ -78,42 +78,47 @@ impl Storm<'_> {
         }
     }
 
-    fn kills_one(&mut self) {
-        let gap = 1 + self.dice.below(60);
+    fn blow(&mut self) -> Plan {
         let dice = &mut self.dice;
-        self.stage.plan(Some(Plan {
+        Plan {
             blow: Blow::Kill,
             step: dice.one_of(&STEPS),
-            left: gap,
+            left: 1 + dice.below(60),
             lag: Duration::from_micros(dice.below(4_000) as u64),
             any: (dice.below(4) == 0).then(|| dice.below(AT_ONCE)),
-        }));
-        let began = Instant::now();
-        while !self.stage.was_struck() {
+        }
+    }
+
+    /// Whoever is killed is followed by another, and each time it is asked how things stand.
+    async fn kills(&mut self, times: usize, case: &Case<'_>) {
+        let blows: Vec<Plan> = (0..times).map(|_| self.blow()).collect();
+        self.stage.plan(blows);
+        let (mut left, mut last, mut asked) = (times, Instant::now(), 0);
+        while left > 0 {
             self.fill();
+            std::thread::sleep(LOOK);
+            if self.stage.planned() < left {
+                (left, last) = (self.stage.planned(), Instant::now());
+                asked = case.ask(asked).await;
+            }
             assert!(
-                began.elapsed() < PATIENCE,
-                "nothing is sent any more:\n{}",
+                last.elapsed() < PATIENCE,
+                "nothing is sent any more, {left} deaths too early:\n{}",
                 self.house.words()
             );
-            std::thread::sleep(LOOK);
         }
         self.fill();
     }
 
     /// Those who live now and some who come after send all that is left.
     fn ends(&mut self) {
-        self.stage.plan(None);
-        let began = Instant::now();
-        while self.stage.alive() > 0 {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "it does not end:\n{}",
-                self.house.words()
-            );
-            std::thread::sleep(LOOK);
-        }
+        self.wait_for_all();
         self.starts(None);
+        self.wait_for_all();
+    }
+
+    fn wait_for_all(&self) {
+        let began = Instant::now();
         while self.stage.alive() > 0 {
             assert!(
                 began.elapsed() < PATIENCE,
@@ -157,11 +162,7 @@ pub async fn rages(database: &str, size: Size) {
     // Published too, and never retracted: it waits behind the corrections, and nobody may be forgotten.
     let stays = case("others").await;
 
-    let mut asked = 0;
-    for _ in 0..size.kills / 2 {
-        storm.kills_one();
-        asked = taken_back.ask(asked).await;
-    }
+    storm.kills(size.kills / 2, &taken_back).await;
     let answer = house.retract(taken_back.order, None);
     assert!(answer.status.success(), "{}", house.words());
     let answer = serde_json::from_slice(&answer.stdout).unwrap();
@@ -171,10 +172,7 @@ pub async fn rages(database: &str, size: Size) {
         relay.messages().len(),
         storm.lives
     );
-    for _ in size.kills / 2..size.kills {
-        storm.kills_one();
-        asked = taken_back.ask(asked).await;
-    }
+    storm.kills(size.kills - size.kills / 2, &taken_back).await;
     eprintln!("calm after {} messages", relay.messages().len());
     calm.store(true, Ordering::SeqCst);
     storm.ends();

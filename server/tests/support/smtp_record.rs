@@ -305,9 +305,11 @@ impl Recorder {
         self.shared.log().begun.clone()
     }
 
-    /// The same with what came of each.
-    pub fn attempts(&self) -> Vec<Attempt> {
-        self.shared.log().attempts.clone()
+    /// The same with what came of each, begun after a moment of [`Recorder::now`]; 0 for all.
+    pub fn attempts(&self, since: usize) -> Vec<Attempt> {
+        let log = self.shared.log();
+        let first = log.attempts.partition_point(|a| a.begun <= since);
+        log.attempts[first..].to_vec()
     }
 
     /// This moment, later than all that was seen before it and earlier than all that comes.
