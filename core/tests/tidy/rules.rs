@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The relay's section is read by who talks to the relay.
     ("config", &["outbox"]),
     ("clock", &[]),
+    ("failpoint", &[]),
     ("store", &[]),
     ("live", &["store"]),
     ("outbox", &["store"]),
@@ -40,8 +41,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Plain values that every module is handed.
-const ANYWHERE: &[&str] = &["config", "clock"];
+/// Plain values that every module is handed, and the moments that any may pass.
+const ANYWHERE: &[&str] = &["config", "clock", "failpoint"];
 
 /// Where the parts are put together: they may use everything.
 const OUTERMOST: &[&str] = &["main", "lib", "serve"];

@@ -35,6 +35,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
+use crate::failpoint::{self, Moment};
 use crate::live::Live;
 use crate::store::{Store, StoreError, StoredOrder};
 
@@ -229,6 +230,7 @@ impl App {
         if let Err(error) = self.live.follow().await {
             tracing::warn!(%error, "committed, but the view does not follow yet");
         }
+        failpoint::pass(Moment::ChangeFollowed);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::compose::{Desk, NoMail};
 use super::transport::{self, PIPELINE_DEPTH, Session, Transport};
 use super::{channels, pace};
+use crate::failpoint::{self, Moment};
 use crate::store::{Claim, Outcome, Settled};
 
 #[derive(Debug)]
@@ -320,6 +321,7 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
             all.push(settled(desk, claim, outcome));
         }
     }
+    failpoint::pass(Moment::BatchDelivered);
     Delivered {
         settled: all,
         session: trouble.is_none().then_some(session),

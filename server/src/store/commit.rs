@@ -5,6 +5,7 @@ use countermand_core::change::{Change, Commit, Step};
 use super::{
     Result, Store, StoreError, access, bounces, channels, devices, orders, people, refusals, stops,
 };
+use crate::failpoint::{self, Moment};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -83,10 +84,13 @@ impl Store {
             }
             Change::Purge(purge) => bounces::save_purge(&mut write, purge).await?,
         }
+        failpoint::pass(Moment::ChangeWritten);
         if let Some(statement) = statement {
             write.record(&commit.actor, commit.at, &statement).await?;
         }
+        failpoint::pass(Moment::ChangeRecorded);
         let version = write.finish().await?;
+        failpoint::pass(Moment::ChangeCommitted);
         self.remember_packages(packages);
         Ok(version)
     }

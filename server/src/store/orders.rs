@@ -13,6 +13,7 @@ use super::follow::Touched;
 use super::rows::{from_json, micros, parse, time, to_json};
 use super::write::Write;
 use super::{Result, Store, StoreError, receipts};
+use crate::failpoint::{self, Moment};
 
 /// An order and the version of its last change.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +105,7 @@ pub(super) async fn retract(
             .execute(write.db())
             .await?;
     }
+    failpoint::pass(Moment::RetractCancelled);
     let mut order = order.clone();
     if let State::Retracted { retraction, .. } = &mut order.state {
         let answer = &mut retraction.answer;

@@ -19,6 +19,7 @@ use super::follow::Touched;
 use super::rows::{AT_ONCE, holdable, micros, one_of, parse, values};
 use super::write::Write;
 use super::{Result, Store};
+use crate::failpoint::{self, Moment};
 
 /// A receipt that a worker holds. The fence is the version of the commit that gave it: whoever holds
 /// an older one writes nothing (invariant 18).
@@ -89,6 +90,7 @@ impl Store {
         let mut write = self.begin().await?;
         let mut turned = Turned::default();
         settle(&mut write, worker, &turn.settle, now).await?;
+        failpoint::pass(Moment::TurnHalf);
         let mut states = States::default();
         start(
             &mut write,
@@ -125,7 +127,23 @@ impl Store {
                 }
             }
         }
+        let (settles, starts, claims) = (
+            !turn.settle.is_empty(),
+            !turned.started.is_empty(),
+            !turned.claimed.is_empty(),
+        );
+        let pass = |does: bool, moment| {
+            if does {
+                failpoint::pass(moment);
+            }
+        };
+        pass(settles, Moment::SettleBeforeCommit);
+        pass(starts, Moment::StartBeforeCommit);
+        pass(claims, Moment::ClaimBeforeCommit);
         write.finish().await?;
+        pass(settles, Moment::SettleCommitted);
+        pass(starts, Moment::StartCommitted);
+        pass(claims, Moment::ClaimCommitted);
         Ok(turned)
     }
 }
