@@ -14,7 +14,7 @@ use crate::fleet::{IncomingReport, PersonRow};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::Kind;
-use crate::order::Order;
+use crate::order::{Order, RetractAnswer};
 
 /// A change, by whom and when.
 #[derive(Clone, Debug)]
@@ -119,12 +119,18 @@ pub enum Change {
         step: Step,
         details: serde_json::Value,
     },
-    /// The retraction of an order; the store completes its answer with what it finds in the same
-    /// transaction. `planned` are the people whose notices were due and not claimed, as far as known.
+    /// The retraction of an order. `planned` are the people whose notices were due and not claimed,
+    /// as far as known.
     Retract {
         order: Box<Order>,
         was: i64,
         planned: Vec<(Kind, RoaringBitmap)>,
+    },
+    /// The figures of a retraction's answer. They follow from its commit and are counted after it:
+    /// receipts may be very many, and stopping waits for nothing.
+    Counted {
+        order: OrderId,
+        answer: RetractAnswer,
     },
     /// `was`: likewise.
     Exemption {
@@ -142,7 +148,8 @@ pub enum Change {
 }
 
 impl Change {
-    /// What the record says of it. Refusals have none: each is a record of its own.
+    /// What the record says of it. Refusals have none: each is a record of its own. Nor has what was
+    /// counted of a retraction: its entry stands.
     pub fn statement(&self) -> Option<Statement> {
         let say = |action: String, order: Option<OrderId>, details| {
             Some(Statement {
@@ -229,7 +236,7 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
-            Change::Refusals(_) | Change::RefusedAgain(_) => None,
+            Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
         }
     }
 }

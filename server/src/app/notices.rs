@@ -1,7 +1,8 @@
 //! What each notice says, and how the sending stands.
 
-use countermand_core::fleet::Device;
+use countermand_core::fleet::{Device, Person};
 use countermand_core::id::PersonId;
+use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
@@ -21,6 +22,19 @@ impl App {
         let person = view
             .person(person)
             .ok_or_else(|| AppError::Input(format!("there is no person number {person}")))?;
+        self.letter_in(&view, order, person, kind, was_refused)
+    }
+
+    /// The same, for who looks at the index already: a second look may wait for who writes, and who
+    /// writes waits for the first.
+    pub(super) fn letter_in(
+        &self,
+        view: &Index,
+        order: &Order,
+        person: &Person,
+        kind: Kind,
+        was_refused: bool,
+    ) -> Result<Rendered> {
         let devices: Vec<&Device> = view
             .devices_of(person.id)
             .filter(|d| countermand_core::scope::names(&order.revision.file, d))

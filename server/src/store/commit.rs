@@ -2,7 +2,7 @@
 
 use countermand_core::change::{Change, Commit};
 
-use super::{Result, Store, StoreError, access, devices, orders, people, refusals};
+use super::{Result, Store, StoreError, access, devices, orders, people, refusals, retraction};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -42,7 +42,10 @@ impl Store {
                 order,
                 was,
                 planned,
-            } => orders::retract(&mut write, order, *was, planned).await?,
+            } => retraction::retract(&mut write, order, *was, planned).await?,
+            Change::Counted { order, answer } => {
+                retraction::save_answer(&mut write, *order, answer).await?
+            }
             Change::Exemption { was, exemption, .. } => {
                 orders::save_exemption(&mut write, was.as_deref(), exemption).await?
             }

@@ -18,6 +18,7 @@ mod people;
 mod receipts;
 mod refusals;
 mod restore;
+mod retraction;
 mod rows;
 mod turns;
 mod unreached;

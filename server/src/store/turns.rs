@@ -15,7 +15,7 @@ use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, holdable, micros, one_of, parse, values};
+use super::rows::{AT_ONCE, holdable, micros, one_of, padded, parse, values};
 use super::write::Write;
 use super::{Result, Store};
 
@@ -98,9 +98,14 @@ impl Store {
         .await?;
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
+        let waiting = waiting(&mut write, now, turn.limit).await?;
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
-            claim_retries(&mut write, worker, now, corrections, room, &mut turned).await?;
+            let retries = waiting
+                .iter()
+                .filter(|(key, _)| (key.kind == Kind::Correction) == corrections)
+                .take(room);
+            claim_retries(&mut write, worker, retries, &mut turned).await?;
             for wanted in &turn.claim {
                 let room = turn.limit.saturating_sub(turned.claimed.len());
                 if room > 0
@@ -118,12 +123,11 @@ impl Store {
     }
 }
 
-/// Receipts that one statement can change: of one order and kind, claimed by one commit.
+/// Receipts that one statement can change: of one order and kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     order: OrderId,
     kind: Kind,
-    fence: i64,
 }
 
 impl Group {
@@ -131,10 +135,12 @@ impl Group {
         Group {
             order: claim.key.order,
             kind: claim.key.kind,
-            fence: claim.fence,
         }
     }
 }
+
+/// Whose receipt, and the fence under which it is held.
+type Held = (PersonId, i64);
 
 /// What a settled receipt becomes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,7 +160,7 @@ async fn settle(
 ) -> Result<()> {
     let mut states = States::default();
     let mut seen = BTreeSet::new();
-    let mut groups: BTreeMap<(Group, Becomes), Vec<(PersonId, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Group, Becomes), Vec<(Held, String)>> = BTreeMap::new();
     for one in settled {
         // Only the first word counts.
         if seen.insert((one.claim.key, one.claim.fence)) {
@@ -162,7 +168,10 @@ async fn settle(
             groups
                 .entry((Group::of(&one.claim), becomes))
                 .or_default()
-                .push((one.claim.key.person, holdable(&one.detail)));
+                .push((
+                    (one.claim.key.person, one.claim.fence),
+                    holdable(&one.detail),
+                ));
         }
     }
     let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
@@ -214,13 +223,13 @@ async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Resul
     })
 }
 
-/// Gives back whose receipts were in flight under that fence, and so are settled now.
+/// Gives back whose receipts were in flight under their fence, and so are settled now.
 async fn settle_group(
     write: &mut Write,
     worker: &str,
     group: Group,
     becomes: Becomes,
-    people: &[(PersonId, String)],
+    people: &[(Held, String)],
     now: Timestamp,
 ) -> Result<Vec<PersonId>> {
     let version = write.version;
@@ -228,16 +237,15 @@ async fn settle_group(
     let mut done = Vec::new();
     for chunk in people.chunks(AT_ONCE) {
         let sql = values(
-            "WITH reply (whom, words) AS (",
-            11,
-            chunk.len(),
-            2,
-            ") UPDATE receipt SET state = $5, worker = NULL, detail = reply.words, settled_at = $6, settled_version = $7, not_before = $8, attempt = attempt + $9, in_flight_at = CASE WHEN $10 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'in_flight' RETURNING person",
+            "WITH reply (whom, under, words) AS (",
+            10,
+            padded(chunk.len()),
+            3,
+            ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight' RETURNING person",
         );
         let query = sqlx::query_scalar(sql)
             .bind(group.order.to_string())
             .bind(group.kind.to_string())
-            .bind(group.fence)
             .bind(worker)
             .bind(becomes.state.as_str())
             .bind((!waits).then(|| micros(now)))
@@ -245,9 +253,13 @@ async fn settle_group(
             .bind(becomes.not_before.map_or(0, micros))
             .bind(i64::from(waits))
             .bind(i64::from(becomes.forget_flight));
-        let query = chunk.iter().fold(query, |q, (person, words)| {
-            q.bind(i64::from(person.0)).bind(words)
+        let query = chunk.iter().fold(query, |q, ((person, fence), words)| {
+            q.bind(i64::from(person.0))
+                .bind(*fence)
+                .bind(words.as_str())
         });
+        let query = (chunk.len()..padded(chunk.len()))
+            .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>).bind(""));
         let people: Vec<i64> = query.fetch_all(write.db()).await?;
         done.extend(people.into_iter().map(|p| PersonId(p as u32)));
     }
@@ -293,70 +305,74 @@ async fn start(
     states: &mut States,
     turned: &mut Turned,
 ) -> Result<()> {
-    let mut groups: BTreeMap<Group, BTreeSet<PersonId>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, BTreeSet<Held>> = BTreeMap::new();
     for claim in claims {
         groups
             .entry(Group::of(claim))
             .or_default()
-            .insert(claim.key.person);
+            .insert((claim.key.person, claim.fence));
     }
-    let mut started: BTreeSet<(Group, PersonId)> = BTreeSet::new();
+    let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
     for (group, people) in groups {
-        let people: Vec<PersonId> = people.into_iter().collect();
+        let people: Vec<Held> = people.into_iter().collect();
         if states.may_begin(write, group.order, group.kind).await? {
-            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $5 WHERE";
-            let after = "RETURNING person";
-            for person in held(write, worker, group, &people, sql, Some(now), after).await? {
-                started.insert((group, person));
+            let set = "state = 'in_flight', in_flight_at = $4";
+            let sql = format!("UPDATE receipt SET {set} WHERE");
+            for held in held(write, worker, group, &people, &sql, Some(now)).await? {
+                started.insert((group, held));
             }
         } else {
             // A hold gives the claim back: planned again, or waiting as before.
-            let sql = "DELETE FROM receipt WHERE";
-            held(write, worker, group, &people, sql, None, "AND attempt = 0").await?;
+            let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
+            held(write, worker, group, &people, sql, None).await?;
             let sql = "UPDATE receipt SET worker = NULL WHERE";
-            held(write, worker, group, &people, sql, None, "").await?;
+            held(write, worker, group, &people, sql, None).await?;
         }
     }
     turned.started.extend(
         claims
             .iter()
-            .filter(|c| started.remove(&(Group::of(c), c.key.person))),
+            .filter(|c| started.remove(&(Group::of(c), (c.key.person, c.fence)))),
     );
     Ok(())
 }
 
-/// Does `sql` to those of the people's receipts that the worker holds under the group's fence and
-/// has not begun.
+/// Does `sql` to those of the people's receipts that the worker holds under their fence and has not
+/// begun.
 async fn held(
     write: &mut Write,
     worker: &str,
     group: Group,
-    people: &[PersonId],
+    people: &[Held],
     sql: &str,
     now: Option<Timestamp>,
-    after: &str,
-) -> Result<Vec<PersonId>> {
+) -> Result<Vec<Held>> {
     let mut done = Vec::new();
+    let first = if now.is_some() { 5 } else { 4 };
     for chunk in people.chunks(AT_ONCE) {
-        let sql = one_of(
+        let sql = values(
             &format!(
-                "{sql} order_id = $1 AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'claimed' AND person IN"
+                "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
             ),
-            if now.is_some() { 6 } else { 5 },
-            chunk.len(),
-            after,
+            first,
+            padded(chunk.len()),
+            2,
+            ") RETURNING person, fence",
         );
-        let mut query = sqlx::query_scalar(sql)
+        let mut query = sqlx::query_as(sql)
             .bind(group.order.to_string())
             .bind(group.kind.to_string())
-            .bind(group.fence)
             .bind(worker);
         if let Some(now) = now {
             query = query.bind(micros(now));
         }
-        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
-        let people: Vec<i64> = query.fetch_all(write.db()).await?;
-        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+        let query = chunk.iter().fold(query, |q, (person, fence)| {
+            q.bind(i64::from(person.0)).bind(*fence)
+        });
+        let query = (chunk.len()..padded(chunk.len()))
+            .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>));
+        let people: Vec<(i64, i64)> = query.fetch_all(write.db()).await?;
+        done.extend(people.into_iter().map(|(p, f)| (PersonId(p as u32), f)));
     }
     Ok(done)
 }
@@ -387,10 +403,10 @@ async fn claim_new(
         let sql = values(
             "WITH wanted (whom) AS (",
             5,
-            chunk.len(),
+            padded(chunk.len()),
             1,
-            // Without a WHERE, SQLite takes ON for the condition of a join.
-            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE 1 = 1 ON CONFLICT (order_id, person, kind) DO NOTHING RETURNING person",
+            // Without a WHERE, SQLite would take ON for the condition of a join.
+            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING RETURNING person",
         );
         let query = sqlx::query_scalar(sql)
             .bind(&order)
@@ -398,6 +414,7 @@ async fn claim_new(
             .bind(version)
             .bind(worker);
         let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+        let query = (chunk.len()..padded(chunk.len())).fold(query, |q, _| q.bind(None::<i64>));
         let got: Vec<i64> = query.fetch_all(write.db()).await?;
         let got: RoaringBitmap = got.into_iter().map(|p| p as u32).collect();
         for person in chunk {
@@ -429,50 +446,50 @@ async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap>
     Ok(people.into_iter().map(|p| p as u32).collect())
 }
 
-/// Claims receipts that wait for a retry, of orders whose state allows it.
+/// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
+async fn waiting(write: &mut Write, now: Timestamp, most: usize) -> Result<Vec<(Key, u32)>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
+    let rows = sqlx::query("SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2")
+        .bind(micros(now))
+        .bind(most as i64)
+        .fetch_all(write.db())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = Key {
+                order: parse(row.try_get("order_id")?)?,
+                person: PersonId(row.try_get::<i64, _>("person")? as u32),
+                kind: parse(row.try_get("kind")?)?,
+            };
+            Ok((key, row.try_get::<i64, _>("attempt")? as u32))
+        })
+        .collect()
+}
+
 async fn claim_retries(
     write: &mut Write,
     worker: &str,
-    now: Timestamp,
-    corrections: bool,
-    room: usize,
+    retries: impl Iterator<Item = &(Key, u32)>,
     turned: &mut Turned,
 ) -> Result<()> {
-    if room == 0 {
-        return Ok(());
-    }
-    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
-    let sql = one_kind(
-        "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state = $3 AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.kind",
-        corrections,
-        "ORDER BY r.not_before, r.order_id, r.person, r.kind LIMIT $2",
-    );
-    let rows = sqlx::query(sql)
-        .bind(micros(now))
-        .bind(room as i64)
-        .bind(needed(corrections))
-        .fetch_all(write.db())
-        .await?;
     let fence = write.version;
-    let mut groups: BTreeMap<(OrderId, Kind), Vec<PersonId>> = BTreeMap::new();
-    for row in &rows {
-        let key = Key {
-            order: parse(row.try_get("order_id")?)?,
-            person: PersonId(row.try_get::<i64, _>("person")? as u32),
-            kind: parse(row.try_get("kind")?)?,
-        };
-        let attempt = row.try_get::<i64, _>("attempt")? as u32;
-        turned.claimed.push(Claim {
-            key,
+    let mut groups: BTreeMap<Group, Vec<PersonId>> = BTreeMap::new();
+    for (key, attempt) in retries {
+        let claim = Claim {
+            key: *key,
             fence,
-            attempt,
-        });
+            attempt: *attempt,
+        };
+        turned.claimed.push(claim);
         groups
-            .entry((key.order, key.kind))
+            .entry(Group::of(&claim))
             .or_default()
             .push(key.person);
     }
-    for ((order, kind), people) in groups {
+    for (group, people) in groups {
         for chunk in people.chunks(AT_ONCE) {
             let sql = one_of(
                 "UPDATE receipt SET worker = $3, fence = $4 WHERE order_id = $1 AND kind = $2 AND state = 'claimed' AND worker IS NULL AND person IN",
@@ -481,8 +498,8 @@ async fn claim_retries(
                 "",
             );
             let query = sqlx::query(sql)
-                .bind(order.to_string())
-                .bind(kind.to_string())
+                .bind(group.order.to_string())
+                .bind(group.kind.to_string())
                 .bind(worker)
                 .bind(fence);
             let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
@@ -490,9 +507,4 @@ async fn claim_retries(
         }
     }
     Ok(())
-}
-
-fn one_kind(before: &str, corrections: bool, after: &str) -> sqlx::AssertSqlSafe<String> {
-    let is = if corrections { "=" } else { "<>" };
-    sqlx::AssertSqlSafe(format!("{before} {is} 'correction' {after}"))
 }
