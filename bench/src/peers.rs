@@ -14,12 +14,13 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::tools::find;
+use crate::notices::Took;
+use crate::tools::{cpu_seconds, find};
 
 const LINE: &str =
     "Your device has an app that the company does not allow. Remove it to read mail.\n";
 
-pub fn smtp_source(port: u16, sessions: usize, mails: usize, size: usize) -> anyhow::Result<f64> {
+pub fn smtp_source(port: u16, sessions: usize, mails: usize, size: usize) -> anyhow::Result<Took> {
     let mut command = Command::new(find("smtp-source")?);
     command.args(["-d", "-f", "a@example.test", "-t", "b@example.test"]);
     command.args(["-s", &sessions.to_string()]);
@@ -44,20 +45,20 @@ for i in range(mails):
 relay.quit()
 "#;
 
-pub fn smtplib(port: u16, mails: usize, size: usize) -> anyhow::Result<f64> {
+pub fn smtplib(port: u16, mails: usize, size: usize) -> anyhow::Result<Took> {
     let mut command = Command::new(find("python3")?);
     command.args(["-c", SMTPLIB]);
     command.args([port.to_string(), mails.to_string(), size.to_string()]);
     timed(&mut command, mails)
 }
 
-fn timed(command: &mut Command, mails: usize) -> anyhow::Result<f64> {
-    let start = Instant::now();
+fn timed(command: &mut Command, mails: usize) -> anyhow::Result<Took> {
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let done = command.output().with_context(|| format!("{command:?}"))?;
     if !done.status.success() {
         bail!("{command:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
-    Ok(mails as f64 / start.elapsed().as_secs_f64())
+    Ok(Took::since(start, cpu, mails))
 }
 
 /// As many connections as we have sessions, each on a socket of our own: lettre opens its own without
@@ -67,10 +68,10 @@ pub async fn with_lettre(
     sessions: usize,
     mails: usize,
     size: usize,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<Took> {
     let body: Arc<str> = LINE.repeat(size / LINE.len()).into();
     let next = Arc::new(AtomicUsize::new(0));
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut workers = JoinSet::new();
     for _ in 0..sessions {
         let (body, next) = (Arc::clone(&body), Arc::clone(&next));
@@ -98,5 +99,5 @@ pub async fn with_lettre(
     while let Some(done) = workers.join_next().await {
         done??;
     }
-    Ok(mails as f64 / start.elapsed().as_secs_f64())
+    Ok(Took::since(start, cpu, mails))
 }

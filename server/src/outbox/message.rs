@@ -241,8 +241,7 @@ const MAX_LINE: usize = 998;
 /// A body with its line ends, encoded only where it must be: what 7bit carries stays as it is, and
 /// the encoder need not look at every byte of every letter.
 fn body(text: &str) -> Body {
-    let text = body_text(text);
-    let longest = text.split("\r\n").map(str::len).max().unwrap_or_default();
+    let (text, longest) = body_text(text);
     if text.is_ascii() && longest <= MAX_LINE {
         Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
@@ -250,13 +249,15 @@ fn body(text: &str) -> Body {
     }
 }
 
-/// Line ends of one kind, and no control characters that a mail may not carry.
-fn body_text(text: &str) -> String {
+/// Line ends of one kind, and no control characters that a mail may not carry. Also how long the
+/// longest line is.
+fn body_text(text: &str) -> (String, usize) {
     let lines = match text.contains('\r') {
         true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
         false => Cow::Borrowed(text),
     };
     let mut body = String::with_capacity(lines.len() + lines.len() / 32 + 64);
+    let mut longest = 0;
     for line in lines.split_inclusive('\n') {
         let (line, ends) = match line.strip_suffix('\n') {
             Some(line) => (line, "\r\n"),
@@ -269,9 +270,10 @@ fn body_text(text: &str) -> String {
         } else {
             body.extend(line.chars().filter(|c| !c.is_control() || *c == '\t'));
         }
+        longest = longest.max(line.len());
         body.push_str(ends);
     }
-    body
+    (body, longest)
 }
 
 #[cfg(test)]
