@@ -223,7 +223,7 @@ async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Resul
     })
 }
 
-/// Gives back whose receipts were in flight under their fence, and so are settled now.
+/// Gives back whose receipts were in flight under their fence, and so are settled for good now.
 async fn settle_group(
     write: &mut Write,
     worker: &str,
@@ -241,9 +241,9 @@ async fn settle_group(
             10,
             padded(chunk.len()),
             3,
-            ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight' RETURNING person",
+            ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight'",
         );
-        let query = sqlx::query_scalar(sql)
+        let query = sqlx::query(sql)
             .bind(group.order.to_string())
             .bind(group.kind.to_string())
             .bind(worker)
@@ -260,10 +260,48 @@ async fn settle_group(
         });
         let query = (chunk.len()..padded(chunk.len()))
             .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>).bind(""));
-        let people: Vec<i64> = query.fetch_all(write.db()).await?;
-        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+        let count = query.execute(write.db()).await?.rows_affected();
+        let people: Vec<PersonId> = chunk.iter().map(|((person, _), _)| *person).collect();
+        if count == people.len() as u64 {
+            done.extend(people);
+        } else if !waits {
+            let mark = (
+                "settled_version = $3 AND state = $4",
+                becomes.state.as_str(),
+            );
+            let marked = marked(write, group, &people, mark).await?;
+            done.extend(marked.into_iter().map(|(person, _)| person));
+        }
     }
     Ok(done)
+}
+
+/// Which of the people's receipts this very turn has marked. Nearly always the number tells: to have
+/// every row returned wakes this thread once for each.
+async fn marked(
+    write: &mut Write,
+    group: Group,
+    people: &[PersonId],
+    (mark, value): (&str, &str),
+) -> Result<Vec<Held>> {
+    let sql = one_of(
+        &format!(
+            "SELECT person, fence FROM receipt WHERE order_id = $1 AND kind = $2 AND {mark} AND person IN"
+        ),
+        5,
+        padded(people.len()),
+        "",
+    );
+    let query = sqlx::query_as(sql)
+        .bind(group.order.to_string())
+        .bind(group.kind.to_string())
+        .bind(write.version)
+        .bind(value);
+    let query = people.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+    let query = (people.len()..padded(people.len())).fold(query, |q, _| q.bind(None::<i64>));
+    let found: Vec<(i64, i64)> = query.fetch_all(write.db()).await?;
+    let held = |(person, fence)| (PersonId(person as u32), fence);
+    Ok(found.into_iter().map(held).collect())
 }
 
 /// The states of the orders that a turn meets, each asked for once.
@@ -316,17 +354,27 @@ async fn start(
     for (group, people) in groups {
         let people: Vec<Held> = people.into_iter().collect();
         if states.may_begin(write, group.order, group.kind).await? {
-            let set = "state = 'in_flight', in_flight_at = $4";
-            let sql = format!("UPDATE receipt SET {set} WHERE");
-            for held in held(write, worker, group, &people, &sql, Some(now)).await? {
-                started.insert((group, held));
+            // The version marks what this turn began, until it is settled in another.
+            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE";
+            for chunk in people.chunks(AT_ONCE) {
+                let count = held(write, worker, group, chunk, sql, Some(now)).await?;
+                let began = if count == chunk.len() as u64 {
+                    chunk.to_vec()
+                } else {
+                    let whose: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
+                    let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
+                    marked(write, group, &whose, (mark, worker)).await?
+                };
+                started.extend(began.into_iter().map(|held| (group, held)));
             }
         } else {
             // A hold gives the claim back: planned again, or waiting as before.
             let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
-            held(write, worker, group, &people, sql, None).await?;
-            let sql = "UPDATE receipt SET worker = NULL WHERE";
-            held(write, worker, group, &people, sql, None).await?;
+            for chunk in people.chunks(AT_ONCE) {
+                held(write, worker, group, chunk, sql, None).await?;
+                let sql = "UPDATE receipt SET worker = NULL WHERE";
+                held(write, worker, group, chunk, sql, None).await?;
+            }
         }
     }
     turned.started.extend(
@@ -338,7 +386,7 @@ async fn start(
 }
 
 /// Does `sql` to those of the people's receipts that the worker holds under their fence and has not
-/// begun.
+/// begun, and says to how many.
 async fn held(
     write: &mut Write,
     worker: &str,
@@ -346,35 +394,30 @@ async fn held(
     people: &[Held],
     sql: &str,
     now: Option<Timestamp>,
-) -> Result<Vec<Held>> {
-    let mut done = Vec::new();
-    let first = if now.is_some() { 5 } else { 4 };
-    for chunk in people.chunks(AT_ONCE) {
-        let sql = values(
-            &format!(
-                "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
-            ),
-            first,
-            padded(chunk.len()),
-            2,
-            ") RETURNING person, fence",
-        );
-        let mut query = sqlx::query_as(sql)
-            .bind(group.order.to_string())
-            .bind(group.kind.to_string())
-            .bind(worker);
-        if let Some(now) = now {
-            query = query.bind(micros(now));
-        }
-        let query = chunk.iter().fold(query, |q, (person, fence)| {
-            q.bind(i64::from(person.0)).bind(*fence)
-        });
-        let query = (chunk.len()..padded(chunk.len()))
-            .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>));
-        let people: Vec<(i64, i64)> = query.fetch_all(write.db()).await?;
-        done.extend(people.into_iter().map(|(p, f)| (PersonId(p as u32), f)));
+) -> Result<u64> {
+    let version = write.version;
+    let sql = values(
+        &format!(
+            "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
+        ),
+        if now.is_some() { 6 } else { 4 },
+        padded(people.len()),
+        2,
+        ")",
+    );
+    let mut query = sqlx::query(sql)
+        .bind(group.order.to_string())
+        .bind(group.kind.to_string())
+        .bind(worker);
+    if let Some(now) = now {
+        query = query.bind(micros(now)).bind(version);
     }
-    Ok(done)
+    let query = people.iter().fold(query, |q, (person, fence)| {
+        q.bind(i64::from(person.0)).bind(*fence)
+    });
+    let query = (people.len()..padded(people.len()))
+        .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>));
+    Ok(query.execute(write.db()).await?.rows_affected())
 }
 
 /// Claims for people who have no receipt of that kind yet.
@@ -387,6 +430,10 @@ async fn claim_new(
 ) -> Result<()> {
     let order = wanted.order.to_string();
     let version = write.version;
+    let group = Group {
+        order: wanted.order,
+        kind: wanted.kind,
+    };
     // A correction starts only when every earlier attempt to that person is settled (invariant 24).
     let mut passed = match wanted.kind {
         Kind::Correction => in_flight(write.db(), &order).await?,
@@ -406,17 +453,24 @@ async fn claim_new(
             padded(chunk.len()),
             1,
             // Without a WHERE, SQLite would take ON for the condition of a join.
-            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING RETURNING person",
+            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING",
         );
-        let query = sqlx::query_scalar(sql)
+        let query = sqlx::query(sql)
             .bind(&order)
             .bind(wanted.kind.to_string())
             .bind(version)
             .bind(worker);
         let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
         let query = (chunk.len()..padded(chunk.len())).fold(query, |q, _| q.bind(None::<i64>));
-        let got: Vec<i64> = query.fetch_all(write.db()).await?;
-        let got: RoaringBitmap = got.into_iter().map(|p| p as u32).collect();
+        let count = query.execute(write.db()).await?.rows_affected();
+        let got: RoaringBitmap = if count == chunk.len() as u64 {
+            chunk.iter().map(|p| p.0).collect()
+        } else {
+            // A retry that this turn claims has the same fence, and was tried before.
+            let mark = ("fence = $3 AND worker = $4 AND attempt = 0", worker);
+            let got = marked(write, group, chunk, mark).await?;
+            got.into_iter().map(|(person, _)| person.0).collect()
+        };
         for person in chunk {
             let key = Key {
                 order: wanted.order,
