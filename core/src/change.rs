@@ -35,9 +35,13 @@ pub enum Step {
     Approve,
     Publish,
     Hold,
+    /// Of the notices, by themselves.
+    Stop,
     Resume,
     Extend,
     Retract,
+    /// How a retracted order came to be wrong.
+    Cause,
 }
 
 impl Step {
@@ -51,9 +55,11 @@ impl Step {
             Step::Approve => "approve",
             Step::Publish => "publish",
             Step::Hold => "hold",
+            Step::Stop => "stop_notices",
             Step::Resume => "resume",
             Step::Extend => "extend",
             Step::Retract => "retract",
+            Step::Cause => "cause",
         }
     }
 }
@@ -143,6 +149,17 @@ pub enum Change {
         from: String,
     },
     Attestation(Attestation),
+    /// The person says that the order, or its notice, looks wrong. Who said so before is a conflict.
+    LooksWrong {
+        order: OrderId,
+        person: PersonId,
+    },
+    /// Somebody sends themselves a test of a notice. It changes nothing but the record.
+    NoticeTested {
+        /// Absent for a file that is no order yet.
+        order: Option<OrderId>,
+        details: serde_json::Value,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
 }
@@ -206,15 +223,20 @@ impl Change {
                     map.insert("revision".into(), json!(order.revision.number));
                     map.insert("hash".into(), json!(order.revision.hash));
                     map.insert("state".into(), json!(order.state.name()));
+                    if *step == Step::Resume {
+                        let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+                        map.insert("let_pass".into(), json!(let_pass));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }
             Change::Retract { order, .. } => {
-                let reason = order
-                    .retraction()
-                    .map(|r| r.reason.as_str())
-                    .unwrap_or_default();
-                let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                let retraction = order.retraction();
+                let reason = retraction.map(|r| r.reason.as_str()).unwrap_or_default();
+                let mut details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                if let Some(cause) = retraction.and_then(|r| r.cause.as_deref()) {
+                    details["cause"] = json!(cause);
+                }
                 say(
                     format!("order.{}", Step::Retract.as_str()),
                     Some(order.id),
@@ -236,6 +258,15 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
+            // No step of the order's life: there may be as many as people.
+            Change::LooksWrong { order, person } => say(
+                "looks_wrong".into(),
+                Some(*order),
+                json!({ "person": person }),
+            ),
+            Change::NoticeTested { order, details } => {
+                say("notice.test".into(), *order, details.clone())
+            }
             Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
         }
     }

@@ -28,6 +28,18 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Whether `--as` is believed.
     pub trust_shell: bool,
+    pub statements: Statements,
+}
+
+/// Who may read the statements of orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statements {
+    /// Anyone with the address.
+    #[default]
+    Public,
+    /// Operators, and whoever holds a genuine notice.
+    Internal,
 }
 
 impl Default for ServerConfig {
@@ -36,6 +48,7 @@ impl Default for ServerConfig {
             listen: "127.0.0.1:8420".to_owned(),
             public_url: "http://127.0.0.1:8420".to_owned(),
             trust_shell: false,
+            statements: Statements::default(),
         }
     }
 }
@@ -75,6 +88,15 @@ pub struct NoticesConfig {
     pub from: String,
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
+    pub test: TestConfig,
+}
+
+/// The way of tests, apart from that of notices.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestConfig {
+    pub transport: TransportKind,
+    pub smtp: SmtpConfig,
 }
 
 impl Default for NoticesConfig {
@@ -83,6 +105,7 @@ impl Default for NoticesConfig {
             from: "IT Security <it-security@example.test>".to_owned(),
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
+            test: TestConfig::default(),
         }
     }
 }
@@ -203,6 +226,7 @@ impl Config {
             .smtp
             .check()
             .map_err(|e| format!("[notices.smtp] {e}"))?;
+        (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;

@@ -5,8 +5,13 @@
 mod shop;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/stops.rs"]
+mod stops;
 #[path = "cli/story.rs"]
 mod story;
+mod support;
+#[path = "cli/texts.rs"]
+mod texts;
 
 #[test]
 fn transcripts() {

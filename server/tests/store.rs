@@ -28,5 +28,9 @@ mod receipts;
 mod record;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/seal.rs"]
+mod seal;
+#[path = "store/stops.rs"]
+mod stops;
 #[path = "store/workers.rs"]
 mod workers;

@@ -3,8 +3,10 @@
 //! Planned notices are derived, never stored: a receipt row begins with its first claim. So to
 //! publish or retract writes the same few rows whatever the size of the audience.
 
+pub mod lint;
 pub mod plan;
 pub mod render;
+pub mod token;
 
 use std::fmt;
 use std::str::FromStr;

@@ -11,6 +11,7 @@ use pulldown_cmark::{Event, Options, Parser, html};
 use super::Kind;
 use crate::fleet::{Device, Person};
 use crate::order::file::Problem;
+use crate::order::texts::language_of;
 use crate::order::when::for_people;
 use crate::order::{Order, Retraction};
 
@@ -20,6 +21,8 @@ pub struct Rendered {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// In which the text is written: a locale, for who reads it aloud.
+    pub language: String,
 }
 
 /// What a text may speak of.
@@ -62,13 +65,13 @@ pub fn zone_of<'a>(person: &'a Person, order: &'a Order) -> &'a str {
 pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError> {
     let order = context.order;
     let zone = zone_of(context.person, order);
-    let (subject, body) = match order
-        .revision
-        .file
-        .text(kind.text_name(), &context.person.locale)
-    {
-        Some(text) => (text.subject.as_str(), text.body.as_str()),
-        None => default_text(kind),
+    let chosen = (order.revision.file).text(kind.text_name(), &context.person.locale);
+    let (language, (subject, body)) = match chosen {
+        Some(own) => (
+            own.language,
+            (own.text.subject.as_str(), own.text.body.as_str()),
+        ),
+        None => (OURS, default_text(kind)),
     };
     let fail = |what: String| RenderError {
         text: kind.text_name().to_owned(),
@@ -83,11 +86,10 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
     }
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
     let body = compile(body).map_err(fail)?;
-    let text = compose(kind, &body, context, zone, &plain).map_err(fail)?;
-    let html = to_html(
-        &compose(kind, &body, context, zone, &marked).map_err(fail)?,
-        &context.person.locale,
-    );
+    let (own, ours) = compose(kind, &body, context, zone, &plain).map_err(fail)?;
+    let text = own + &ours;
+    let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
+    let html = to_html(&own, &ours, language);
     if subject.is_empty() || text.trim().is_empty() {
         return Err(fail("it renders to nothing".to_owned()));
     }
@@ -95,8 +97,12 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         subject,
         text: format!("{text}\n"),
         html,
+        language: language.to_owned(),
     })
 }
+
+/// The language of the words that this program adds by itself.
+const OURS: &str = "en";
 
 /// How values stand in a text.
 #[derive(Clone, Copy, PartialEq)]
@@ -114,24 +120,26 @@ impl Words {
     }
 }
 
+/// The author's words, and those that stand after them whatever the author wrote.
 fn compose(
     kind: Kind,
     body: &Template<'_, '_>,
     context: &Context<'_>,
     zone: &str,
     values: &Values,
-) -> Result<String, String> {
-    let mut text = fill(body, values)?.trim().to_owned();
+) -> Result<(String, String), String> {
+    let text = fill(body, values)?.trim().to_owned();
+    let mut ours = String::new();
     if kind == Kind::Correction {
-        text = correct(&text, context, zone, values);
+        ours = correct(&text, context, zone, values);
     }
     if !text.contains(&context.link) {
-        text.push_str(&format!(
+        ours.push_str(&format!(
             "\n\nThe present state of this order: <{}>",
             context.link
         ));
     }
-    Ok(text)
+    Ok((text, ours))
 }
 
 /// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
@@ -140,7 +148,7 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> St
     let (order, words) = (context.order, values.words);
     let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
     let mut all = format!(
-        "{text}\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
+        "\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
         words.of(order.title()),
         for_people(sent, zone)
     );
@@ -172,9 +180,8 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> St
     let quoted = order
         .revision
         .file
-        .notice
-        .for_locale(&context.person.locale)
-        .map(|t| t.subject.as_str());
+        .text(Kind::Order.text_name(), &context.person.locale)
+        .map(|own| own.text.subject.as_str());
     let quoted = quoted.and_then(|s| fill(&compile(s).ok()?, values).ok());
     if let Some(subject) = quoted {
         all.push_str(&format!(
@@ -293,22 +300,33 @@ fn describe(device: &Device) -> String {
     format!("{} ({})", device.form_factor, device.platform)
 }
 
+/// A page in the language of its text; our own words in theirs, so that a reader aloud says both
+/// rightly.
+fn to_html(own: &str, ours: &str, language: &str) -> String {
+    let lang: String = language
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    let body = if language_of(language).eq_ignore_ascii_case(OURS) || ours.is_empty() {
+        markdown(&format!("{own}{ours}"))
+    } else {
+        let (own, ours) = (markdown(own), markdown(ours));
+        format!("{own}<div lang=\"{OURS}\">\n{ours}</div>\n")
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
+    )
+}
+
 /// Raw HTML in a text is shown, not obeyed.
-fn to_html(markdown: &str, locale: &str) -> String {
-    let lang = if locale.is_empty() { "en" } else { locale };
-    let events = Parser::new_ext(markdown, Options::empty()).map(|event| match event {
+fn markdown(text: &str) -> String {
+    let events = Parser::new_ext(text, Options::empty()).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         other => other,
     });
     let mut body = String::new();
     html::push_html(&mut body, events);
-    let lang: String = lang
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    format!(
-        "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
-    )
+    body
 }
 
 /// Renders every text for every locale in use, for an imagined person: what fails here would fail

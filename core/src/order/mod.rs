@@ -3,6 +3,7 @@
 pub mod file;
 pub mod pins;
 pub mod state;
+pub mod stop;
 pub mod texts;
 pub mod when;
 
@@ -17,6 +18,7 @@ pub use pins::{Match, Pins};
 pub use state::{
     Approval, Audience, Hold, Published, RetractAnswer, Retraction, State, TransitionError,
 };
+pub use stop::{LetPass, Stop};
 
 use crate::duration::Length;
 use crate::fleet::fold;

@@ -65,22 +65,6 @@ impl App {
         self.read_order(text, OrderId(uuid::Uuid::nil()), 0, "nobody")
     }
 
-    /// What an author should know and may want: it keeps nobody from submitting.
-    pub fn lints(&self, order: &Order) -> Vec<String> {
-        let file = &order.revision.file;
-        let mut lints = Vec::new();
-        if file.stages.as_ref().is_some_and(|s| s.hold_at.is_some()) {
-            lints.push("stages.hold_at is read, but does not stop notices yet: watch the rejections, and hold by hand".to_owned());
-        }
-        if file.deadline.comply_by.at() <= self.now() {
-            lints.push(format!(
-                "the deadline {} is past: people would be refused {} after they are told",
-                file.deadline.comply_by, file.deadline.min_notice
-            ));
-        }
-        lints
-    }
-
     /// What a file, or an order, would do now.
     pub fn preview(&self, order: &Order) -> Result<Preview> {
         Ok(self.live.view().preview(order, self.now())?)

@@ -6,15 +6,19 @@ pub mod decide;
 pub mod draft;
 pub mod exempt;
 pub mod import;
+pub mod lints;
 pub mod mode;
 pub mod notices;
 pub mod office;
 pub mod operators;
 pub mod publish;
+pub mod rehearse;
 pub mod respond;
 pub mod retract;
 pub mod review;
 pub mod show;
+pub mod stops;
+pub mod verify;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +26,7 @@ use std::sync::Arc;
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::{Change, Commit, Step};
 use countermand_core::fleet::fold;
+use countermand_core::notice::token::SealKey;
 use countermand_core::order::{Order, Problem, TransitionError};
 use jiff::Timestamp;
 
@@ -93,6 +98,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub config: Arc<Config>,
+    /// Seals the links in notices.
+    seal: SealKey,
 }
 
 impl App {
@@ -110,9 +117,11 @@ impl App {
             config.mode,
         )
         .await?;
+        let seal = store.seal_key(|| ids.secret()).await?;
         Ok(App {
             store,
             live,
+            seal,
             clock,
             ids,
             config: Arc::new(config),

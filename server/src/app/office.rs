@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Brief, Letter, Office};
+use crate::outbox::office::{Asked, Brief, Letter, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -17,8 +17,11 @@ impl Office for App {
 
     fn standing(&self, now: Timestamp) -> Vec<OrderId> {
         let view = self.live.view();
-        let sends =
-            |o: &&Order| matches!(o.state, State::Published(_)) && o.in_force(now).is_some();
+        let sends = |o: &&Order| {
+            matches!(o.state, State::Published(_))
+                && o.stop().is_none()
+                && o.in_force(now).is_some()
+        };
         view.orders().filter(sends).map(|o| o.id).collect()
     }
 
@@ -35,6 +38,10 @@ impl Office for App {
             .collect()
     }
 
+    fn stop_if_needed(&self, order: OrderId) -> Asked<'_> {
+        Box::pin(async move { App::stop_if_needed(self, order).await.map(drop) })
+    }
+
     fn write(&self, brief: &Brief) -> Result<Letter, String> {
         let view = self.live.view();
         let order = view
@@ -47,7 +54,7 @@ impl Office for App {
             return Err(why.to_owned());
         }
         let mail = self
-            .letter_in(&view, order, person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&view, order, person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
             to_name: person.name.clone(),
@@ -55,6 +62,7 @@ impl Office for App {
             subject: mail.subject,
             text: mail.text,
             html: mail.html,
+            language: mail.language,
         })
     }
 }

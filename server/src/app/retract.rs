@@ -13,6 +13,17 @@ use crate::store::StoreError;
 impl App {
     /// Takes an order back. Retracting again changes nothing and answers the same (invariant 30).
     pub async fn retract(&self, actor: &Actor, id: &str, reason: &str) -> Result<RetractAnswer> {
+        self.retract_knowing(actor, id, reason, "").await
+    }
+
+    /// The same where it is known already how it came to the mistake; an empty cause is not known yet.
+    pub async fn retract_knowing(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: &str,
+        cause: &str,
+    ) -> Result<RetractAnswer> {
         self.authorise(actor, Act::Respond).await?;
         if reason.trim().is_empty() {
             return Err(AppError::Input(
@@ -32,6 +43,9 @@ impl App {
                 by: fold(actor.name()),
                 at,
                 reason: reason.trim().to_owned(),
+                cause: Some(cause.trim())
+                    .filter(|c| !c.is_empty())
+                    .map(str::to_owned),
                 answer: RetractAnswer {
                     devices_restored: restored,
                     ..RetractAnswer::default()

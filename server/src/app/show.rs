@@ -16,6 +16,8 @@ pub struct Shown {
     /// Of the planned notices, those that wait for nothing.
     pub due: u64,
     pub corrections: Counts,
+    /// How many people said that it looks wrong.
+    pub looks_wrong: u64,
     pub standing: Standing,
 }
 
@@ -42,12 +44,14 @@ impl App {
         let (notices, corrections, due) = self.told(&order).await?;
         let at = self.now();
         let standing = self.live.view().standing(order.id, at);
+        let looks_wrong = self.store.looks_wrong(order.id).await?;
         Ok(Shown {
             state: order.state_name(at),
             order,
             notices,
             due,
             corrections,
+            looks_wrong,
             standing,
         })
     }

@@ -89,15 +89,18 @@ impl Desk {
             in_reply_to: answers,
             date: self.clock.now(),
             headers: vec![
+                ("Content-Language", letter.language),
                 ("X-Countermand-Order", key.order.to_string()),
                 ("X-Countermand-Kind", key.kind.to_string()),
             ],
         };
-        Ok(Outgoing {
-            from: self.sender.clone(),
-            to: letter.to_address,
-            bytes: mail.encode().map_err(|e| NoMail::Never(e.to_string()))?,
-        })
+        let bytes = mail.encode().map_err(|e| NoMail::Never(e.to_string()))?;
+        Ok(Outgoing::of(
+            claim,
+            self.sender.clone(),
+            letter.to_address,
+            bytes,
+        ))
     }
 
     fn message_id(&self, key: &Key) -> String {

@@ -7,6 +7,7 @@ pub mod maildir;
 pub mod message;
 pub mod office;
 mod pace;
+pub mod rehearsal;
 mod sessions;
 pub mod smtp;
 mod survey;

@@ -1,10 +1,17 @@
 //! What the outbox must ask, because orders and people are not its business.
 
+use std::pin::Pin;
+
 use countermand_core::id::OrderId;
 use countermand_core::notice::Key;
 use countermand_core::notice::plan::Due;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
+
+use crate::store::StoreError;
+
+/// An answer that has to ask the database itself.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
 /// What the outbox needs to know of orders and people. The app answers from the live index, which may
 /// be a moment behind the database: what may be begun, the store decides in its own transaction.
@@ -12,7 +19,7 @@ pub trait Office: Send + Sync {
     /// A number that changes whenever an answer may have changed.
     fn version(&self) -> i64;
 
-    /// Orders that may have notices due: published, not held, not expired.
+    /// Orders that may have notices due: published, neither held nor stopped, not expired.
     fn standing(&self, now: Timestamp) -> Vec<OrderId>;
 
     /// Notices of a standing order that are due now (see `countermand_core::notice::plan::due`).
@@ -21,6 +28,13 @@ pub trait Office: Send + Sync {
 
     /// All retracted orders. To whom their corrections go, the store knows.
     fn retracted(&self) -> Vec<OrderId>;
+
+    /// Stops the order's notices by itself, if too many of them came back (invariant 14). A sender asks
+    /// after each rejection that it has written down, before it begins anything more. An office
+    /// without such a rule stops nothing.
+    fn stop_if_needed(&self, _order: OrderId) -> Asked<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
     /// person listed for another channel.
@@ -44,4 +58,6 @@ pub struct Letter {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// The locale that the words are written for.
+    pub language: String,
 }

@@ -5,20 +5,36 @@ use std::path::PathBuf;
 
 use super::maildir;
 use super::smtp::{SmtpConfig, SmtpSession};
+use crate::store::Claim;
 
 /// How many messages one call of [`Session::deliver`] is meant to take. It
 /// bounds what a crash can leave in doubt, so the worker claims by it too.
 pub const PIPELINE_DEPTH: usize = 4;
 
-/// One message ready for the wire.
+/// One message ready for the wire. There is one way to it from outside the outbox: a claim, which
+/// the store gives for an order in force and for nothing else (invariant 11). So neither a draft nor
+/// a test can become one:
+///
+/// ```compile_fail,E0451
+/// use countermand::outbox::transport::Outgoing;
+/// let (from, to, bytes) = (String::new(), String::new(), Vec::new());
+/// let notice = Outgoing { from, to, bytes };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// Envelope sender: a bare address, or empty for the null sender.
-    pub from: String,
+    pub(super) from: String,
     /// Envelope recipient: a bare address.
-    pub to: String,
+    pub(super) to: String,
     /// The whole RFC 5322 message, lines ended by CRLF, not dot-stuffed.
-    pub bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    /// The claim is the right to send; which bytes it becomes, the desk says.
+    pub fn of(_: &Claim, from: String, to: String, bytes: Vec<u8>) -> Outgoing {
+        Outgoing { from, to, bytes }
+    }
 }
 
 /// What became of one message. Exactly one for each message offered.

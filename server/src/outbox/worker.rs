@@ -5,6 +5,7 @@
 //! go on with is one turn: one commit, one sync of the disk. The sessions only carry mails. Whatever
 //! is lost with the process is on disk already: `in flight` before the first byte (invariant 16).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use countermand_core::id::OrderId;
 use countermand_core::notice::Kind;
 
 use super::compose::Desk;
@@ -96,6 +98,8 @@ pub struct Sender {
     buried: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     retry_looked: Option<Instant>,
+    /// Orders whose notices may have to stop by themselves.
+    suspects: BTreeSet<OrderId>,
     /// The store's last step failed.
     failed: Option<String>,
     progress: watch::Sender<Progress>,
@@ -136,6 +140,7 @@ impl Sender {
             buried: None,
             retry_at: None,
             retry_looked: None,
+            suspects: BTreeSet::new(),
             failed: None,
             progress: watch::Sender::new(Progress::default()),
         })
@@ -242,7 +247,17 @@ impl Sender {
 
     async fn step(&mut self, stopping: bool, ends_idle: bool) -> Result<Step, StoreError> {
         self.stay_alive().await?;
-        if !stopping && self.survey.is_due() {
+        let surveys = !stopping && self.survey.is_due();
+        if surveys {
+            // What another sender wrote down, or one that ended before it could ask.
+            let now = self.desk.clock.now();
+            self.suspects.extend(self.desk.office.standing(now));
+        }
+        while let Some(order) = self.suspects.first().copied() {
+            self.desk.office.stop_if_needed(order).await?;
+            self.suspects.remove(&order);
+        }
+        if surveys {
             let mut held = self.claims.clone();
             held.extend(self.sessions.in_flight());
             held.extend(self.settle.iter().map(|settled| settled.claim));
@@ -369,6 +384,11 @@ impl Sender {
         self.perhaps_begun.clear();
         let settled = std::mem::take(&mut self.settle);
         self.count(&settled);
+        let rejected = settled.iter().filter(|one| {
+            one.outcome == Outcome::Rejected && one.claim.key.kind != Kind::Correction
+        });
+        self.suspects
+            .extend(rejected.map(|one| one.claim.key.order));
         self.claims.retain(|claim| !turn.start.contains(claim));
         let refused = turn
             .start

@@ -22,6 +22,7 @@ use crate::clock::ShiftedClock;
 use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
 use crate::gate::{self, Gate};
+use crate::outbox::rehearsal::Rehearsal;
 use crate::outbox::transport::Transport;
 use crate::outbox::worker::{Progress, Sender, Setup};
 use crate::web::{self, Web};
@@ -102,6 +103,7 @@ pub fn router(
                 .collect()
         }),
         mailbox: (app.config.notices.transport == TransportKind::Mailbox).then(|| mailbox(data)),
+        rehearsal: Some(Rehearsal::new(&app.config.notices.test, data)),
         demo: options.demo,
         stopping,
         ..Web::new(app.clone())
@@ -207,7 +209,7 @@ pub async fn send(
     app: App,
     data: &Path,
     until_idle: bool,
-    on_progress: impl Fn(&Progress) + Send + 'static,
+    mut on_progress: impl FnMut(&Progress) + Send + 'static,
 ) -> Result<Progress> {
     let sender = sender(&app, data, Options::default())?;
     let mut progress = sender.progress();
@@ -225,6 +227,8 @@ pub async fn send(
     };
     follow.abort();
     show.abort();
+    // What it draws is gone before the answer comes.
+    let _ = show.await;
     Ok(done?)
 }
 

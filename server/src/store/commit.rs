@@ -1,8 +1,10 @@
 //! The door for changes: new state, audit entry and note to followers in one transaction.
 
-use countermand_core::change::{Change, Commit};
+use countermand_core::change::{Change, Commit, Step};
 
-use super::{Result, Store, StoreError, access, devices, orders, people, refusals, retraction};
+use super::{
+    Result, Store, StoreError, access, devices, orders, people, refusals, retraction, stops,
+};
 
 impl Store {
     /// Commits one change and gives back the version that it made.
@@ -31,6 +33,11 @@ impl Store {
             Change::Reports(reports) => {
                 packages = devices::import(self, &mut write, reports, commit.at).await?
             }
+            Change::Order {
+                order,
+                step: Step::Cause,
+                ..
+            } => orders::say_cause(&mut write, order).await?,
             // A retraction does more than write a row; only its own change does it whole.
             Change::Order { order, .. } if order.retraction().is_some() => {
                 return Err(StoreError::Unsupported(
@@ -51,8 +58,13 @@ impl Store {
             }
             // The files are in place already; this writes it down.
             Change::Restored { .. } => {}
+            // The record is all that it leaves.
+            Change::NoticeTested { .. } => {}
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?
+            }
+            Change::LooksWrong { order, person } => {
+                stops::looks_wrong(&mut write, *order, *person, commit.at).await?
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,

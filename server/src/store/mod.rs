@@ -20,6 +20,8 @@ mod refusals;
 mod restore;
 mod retraction;
 mod rows;
+mod seal;
+mod stops;
 mod turns;
 mod unreached;
 mod workers;

@@ -3,7 +3,7 @@
 use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
-use countermand_core::order::Order;
+use countermand_core::order::{Order, State};
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
@@ -44,7 +44,7 @@ pub(super) async fn load(db: &mut AnyConnection, id: Option<OrderId>) -> Result<
 
 /// Writes an order's next state, unless somebody was quicker.
 pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> Result<()> {
-    let (id, state, body) = (order.id.to_string(), order.state.name(), to_json(order)?);
+    let (id, state, body) = (order.id.to_string(), order.row_state(), to_json(order)?);
     let version = write.version;
     let done = match was {
         None => {
@@ -70,6 +70,24 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
     if done.rows_affected() == 0 {
         return Err(StoreError::Conflict);
     }
+    write.touch(Touched::Order(order.id));
+    Ok(())
+}
+
+/// Writes the cause of a retraction, and nothing else of what was given. `changed` stays that of the
+/// retraction, by which a late rejection is told from an early one.
+pub(super) async fn say_cause(write: &mut Write, order: &Order) -> Result<()> {
+    let found = load(write.db(), Some(order.id)).await?.pop();
+    let mut stored = found.ok_or_else(|| no_order(&order.id.to_string()))?.order;
+    let State::Retracted { retraction, .. } = &mut stored.state else {
+        return Err(StoreError::Conflict);
+    };
+    retraction.cause = order.retraction().and_then(|r| r.cause.clone());
+    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
+        .bind(order.id.to_string())
+        .bind(to_json(&stored)?)
+        .execute(write.db())
+        .await?;
     write.touch(Touched::Order(order.id));
     Ok(())
 }

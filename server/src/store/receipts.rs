@@ -76,8 +76,8 @@ impl Store {
 
     /// Claimed, in flight or waiting for a retry: what keeps a sender from being idle.
     pub async fn unsettled(&self) -> Result<u64> {
-        // A held order's retries wait for its resume, not for the sender.
-        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state <> 'held' AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL) AS BIGINT)")
+        // Retries of an order that is held or stopped wait for its resume, not for the sender.
+        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state NOT IN ('held', 'stopped') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL) AS BIGINT)")
             .fetch_one(&self.readers)
             .await?;
         Ok(n as u64)
@@ -172,7 +172,7 @@ pub(super) async fn load_told(
         .collect())
 }
 
-fn state(text: &str) -> Result<ReceiptState> {
+pub(super) fn state(text: &str) -> Result<ReceiptState> {
     ReceiptState::ALL
         .into_iter()
         .find(|s| s.as_str() == text)

@@ -323,8 +323,8 @@ impl States {
         })
     }
 
-    /// Whether a notice of that kind may be begun: the order's while it is published, its correction
-    /// once it is retracted.
+    /// Whether a notice of that kind may be begun: the order's while it is published and not stopped
+    /// (see [`countermand_core::order::Order::row_state`]), its correction once it is retracted.
     async fn may_begin(&mut self, write: &mut Write, order: OrderId, kind: Kind) -> Result<bool> {
         Ok(self.of(write, order).await? == needed(kind == Kind::Correction))
     }
@@ -368,7 +368,7 @@ async fn start(
                 started.extend(began.into_iter().map(|held| (group, held)));
             }
         } else {
-            // A hold gives the claim back: planned again, or waiting as before.
+            // A hold or a stop gives the claim back: planned again, or waiting as before.
             let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
             for chunk in people.chunks(AT_ONCE) {
                 held(write, worker, group, chunk, sql, None).await?;

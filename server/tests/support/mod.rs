@@ -59,6 +59,22 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+/// A mail for the wire as the desk would make it, under a claim that no store gave: what tests of
+/// the wire alone begin with.
+pub fn outgoing(to: &str, bytes: &[u8]) -> countermand::outbox::transport::Outgoing {
+    let claim = countermand::store::Claim {
+        key: countermand_core::notice::Key {
+            order: countermand_core::id::OrderId(uuid::Uuid::nil()),
+            person: countermand_core::id::PersonId(0),
+            kind: countermand_core::notice::Kind::Order,
+        },
+        fence: 0,
+        attempt: 0,
+    };
+    let (from, to) = ("it@example.test".to_owned(), to.to_owned());
+    countermand::outbox::transport::Outgoing::of(&claim, from, to, bytes.to_vec())
+}
+
 pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0)

@@ -5,8 +5,15 @@ use countermand_core::words::thousands;
 
 use super::super::{Exit, Open, Place, Result, print};
 
-pub(super) async fn run(place: &Place, open: &Open, id: &str, reason: &str) -> Result<Exit> {
-    let answer = open.app.retract(&open.actor, id, reason).await?;
+pub(super) async fn run(
+    place: &Place,
+    open: &Open,
+    id: &str,
+    reason: &str,
+    cause: &str,
+) -> Result<Exit> {
+    let app = &open.app;
+    let answer = app.retract_knowing(&open.actor, id, reason, cause).await?;
     place.print.answer(&answer, || words(place, id, &answer))?;
     Ok(Exit::Done)
 }

@@ -19,6 +19,7 @@ mod orders;
 mod parts;
 mod preview;
 mod refused;
+mod sample;
 mod statement;
 
 pub use account::{DemoOperator, ErrorPage, SetUp, SignIn};
@@ -30,12 +31,13 @@ pub use edit::{Edit, Problem};
 pub use format::{Count, When};
 pub use mailbox::{Mail, MailRow, Mailbox};
 pub use notices::{KindRow, Notices, Untold};
-pub use order::{Figure, Order, Pinned, RefusedAt, Rule};
+pub use order::{Figure, Order, Pinned, RefusedAt, Rule, Wrong};
 pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
-pub use statement::{AsItWas, HistoryRow, Statement, StatementState};
+pub use sample::{Choice, Hint, Rehearse, SamplePage, Sampled};
+pub use statement::{AsItWas, HistoryRow, NoticeCheck, Reported, Statement, StatementState};
 
 /// What every page of the console shows around its own matter.
 #[derive(Debug, Clone)]
