@@ -14,7 +14,7 @@ use crate::fleet::{IncomingReport, PersonRow};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::{Key, Kind};
-use crate::order::Order;
+use crate::order::{Order, RetractAnswer};
 
 /// A change, by whom and when.
 #[derive(Clone, Debug)]
@@ -146,12 +146,18 @@ pub enum Change {
         step: Step,
         details: serde_json::Value,
     },
-    /// The retraction of an order; the store completes its answer with what it finds in the same
-    /// transaction. `planned` are the people whose notices were due and not claimed, as far as known.
+    /// The retraction of an order. `planned` are the people whose notices were due and not claimed,
+    /// as far as known.
     Retract {
         order: Box<Order>,
         was: i64,
         planned: Vec<(Kind, RoaringBitmap)>,
+    },
+    /// The figures of a retraction's answer. They follow from its commit and are counted after it:
+    /// receipts may be very many, and stopping waits for nothing.
+    Counted {
+        order: OrderId,
+        answer: RetractAnswer,
     },
     /// `was`: likewise.
     Exemption {
@@ -183,7 +189,8 @@ pub enum Change {
 }
 
 impl Change {
-    /// What the record says of it. Refusals have none: each is a record of its own.
+    /// What the record says of it. Refusals have none: each is a record of its own. Nor has what was
+    /// counted of a retraction: its entry stands.
     pub fn statement(&self) -> Option<Statement> {
         let say = |action: String, order: Option<OrderId>, details| {
             Some(Statement {
@@ -288,7 +295,6 @@ impl Change {
             Change::NoticeTested { order, details } => {
                 say("notice.test".into(), *order, details.clone())
             }
-            Change::Refusals(_) | Change::RefusedAgain(_) => None,
             Change::Bounces(bounces) => {
                 let order = bounces.first()?.key.order;
                 let one = bounces.iter().all(|b| b.key.order == order);
@@ -304,6 +310,7 @@ impl Change {
                 Some(purge.order),
                 json!({ "asked": purge.asked, "status": purge.status, "remark": purge.words }),
             ),
+            Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
         }
     }
 }

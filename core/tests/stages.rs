@@ -158,10 +158,10 @@ fn inv_14_notices_stop_at_the_very_share_and_at_the_very_number_of_reports() {
 
 fn retraction() -> Retraction {
     Retraction {
-        cause: None,
         by: "rita".into(),
         at: t(90),
         reason: "in error".into(),
+        cause: None,
         answer: Default::default(),
     }
 }

@@ -1,9 +1,11 @@
 //! From an order's texts to one person's mail. Markdown and minijinja; strict: a name that does not
 //! exist is an error when the order is checked, long before anyone is told.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, Template, UndefinedBehavior, Value, context};
 use pulldown_cmark::{Event, Options, Parser, html};
 
 use super::Kind;
@@ -75,15 +77,18 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         text: kind.text_name().to_owned(),
         what,
     };
-    let mut subject = fill(subject, context, zone, Words::Plain).map_err(fail)?;
+    let plain = Values::of(context, zone, Words::Plain);
+    let marked = Values::of(context, zone, Words::Markdown);
+    let mut subject = fill(&compile(subject).map_err(fail)?, &plain).map_err(fail)?;
     subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
     if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
         subject = format!("CORRECTION: {subject}");
     }
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
-    let (own, ours) = compose(kind, body, context, zone, Words::Plain).map_err(fail)?;
+    let body = compile(body).map_err(fail)?;
+    let (own, ours) = compose(kind, &body, context, zone, &plain).map_err(fail)?;
     let text = own + &ours;
-    let (own, ours) = compose(kind, body, context, zone, Words::Markdown).map_err(fail)?;
+    let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
     let html = to_html(&own, &ours, language);
     if subject.is_empty() || text.trim().is_empty() {
         return Err(fail("it renders to nothing".to_owned()));
@@ -118,15 +123,15 @@ impl Words {
 /// The author's words, and those that stand after them whatever the author wrote.
 fn compose(
     kind: Kind,
-    body: &str,
+    body: &Template<'_, '_>,
     context: &Context<'_>,
     zone: &str,
-    words: Words,
+    values: &Values,
 ) -> Result<(String, String), String> {
-    let text = fill(body, context, zone, words)?.trim().to_owned();
+    let text = fill(body, values)?.trim().to_owned();
     let mut ours = String::new();
     if kind == Kind::Correction {
-        ours = correct(&text, context, zone, words);
+        ours = correct(&text, context, zone, values);
     }
     if !text.contains(&context.link) {
         ours.push_str(&format!(
@@ -139,8 +144,8 @@ fn compose(
 
 /// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
 /// whether mail was cut, whatever its author wrote.
-fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> String {
-    let order = context.order;
+fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> String {
+    let (order, words) = (context.order, values.words);
     let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
     let mut all = format!(
         "\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
@@ -186,7 +191,8 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
         .file
         .text(Kind::Order.text_name(), &context.person.locale)
         .map(|own| own.text.subject.as_str());
-    if let Some(Ok(subject)) = quoted.map(|s| fill(s, context, zone, words)) {
+    let quoted = quoted.and_then(|s| fill(&compile(s).ok()?, values).ok());
+    if let Some(subject) = quoted {
         all.push_str(&format!(
             "\n\n> The order said: {}",
             subject.replace(['\r', '\n'], " ")
@@ -209,44 +215,70 @@ fn default_text(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Result<String, String> {
-    let order = context.order;
-    let file = &order.revision.file;
-    let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
-    let name = if context.person.name.is_empty() {
-        &context.person.email
-    } else {
-        &context.person.name
-    };
-    let mut devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
-    if context.person.id.is_channel() {
-        devices.push("your devices".to_owned());
+/// What the names in a text stand for.
+struct Values {
+    words: Words,
+    all: Value,
+}
+
+impl Values {
+    fn of(context: &Context<'_>, zone: &str, words: Words) -> Values {
+        let order = context.order;
+        let file = &order.revision.file;
+        let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
+        let name = if context.person.name.is_empty() {
+            &context.person.email
+        } else {
+            &context.person.name
+        };
+        let mut devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
+        if context.person.id.is_channel() {
+            devices.push("your devices".to_owned());
+        }
+        let all = context! {
+            order => context! {
+                title => words.of(&file.title),
+                reason => words.of(&file.reason),
+                comply_by => for_people(order.comply_by().at(), zone),
+                published_at => for_people(published_at, zone),
+                link => context.link.clone(),
+            },
+            person => context! { name => words.of(name), email => words.of(&context.person.email) },
+            apps => words.of(&order.revision.pins.in_words()),
+            devices => devices.join(", "),
+        };
+        Values { words, all }
     }
-    let values = context! {
-        order => context! {
-            title => words.of(&file.title),
-            reason => words.of(&file.reason),
-            comply_by => for_people(order.comply_by().at(), zone),
-            published_at => for_people(published_at, zone),
-            link => context.link.clone(),
-        },
-        person => context! { name => words.of(name), email => words.of(&context.person.email) },
-        apps => words.of(&order.revision.pins.in_words()),
-        devices => devices.join(", "),
-    };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    let filled = environment
-        .render_str(template, values)
-        .map_err(|e| match e.line() {
-            Some(line) => format!("line {line} of the text: {}", explain(&e)),
-            None => explain(&e),
-        })?;
+}
+
+/// One for all: to make it, with its filters and tests, takes longer than to write a letter.
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment
+    })
+}
+
+fn compile(text: &str) -> Result<Template<'_, '_>, String> {
+    environment().template_from_str(text).map_err(in_words)
+}
+
+fn fill(template: &Template<'_, '_>, values: &Values) -> Result<String, String> {
+    let filled = template.render(values.all.clone()).map_err(in_words)?;
     if filled.len() > MAX_RENDERED {
         return Err(format!("it renders to more than {MAX_RENDERED} bytes"));
     }
     Ok(filled)
+}
+
+fn in_words(error: minijinja::Error) -> String {
+    match error.line() {
+        Some(line) => format!("line {line} of the text: {}", explain(&error)),
+        None => explain(&error),
+    }
 }
 
 fn explain(error: &minijinja::Error) -> String {

@@ -29,40 +29,33 @@ impl App {
         kind: Kind,
         was_refused: bool,
     ) -> Result<Rendered> {
-        let link = self.config.statement_link(order.id);
-        self.linked(order, person, kind, was_refused, link)
-    }
-
-    /// The same to be sent: its link proves that it is genuine, to whoever asks the statement.
-    pub(super) fn sealed_letter(
-        &self,
-        order: &Order,
-        person: PersonId,
-        kind: Kind,
-        was_refused: bool,
-    ) -> Result<Rendered> {
-        let link = self.sealed_link(order, person, kind);
-        self.linked(order, person, kind, was_refused, link)
-    }
-
-    fn linked(
-        &self,
-        order: &Order,
-        person: PersonId,
-        kind: Kind,
-        was_refused: bool,
-        link: String,
-    ) -> Result<Rendered> {
         let view = self.live.view();
         let person = view
             .person(person)
             .ok_or_else(|| AppError::Input(format!("there is no person number {person}")))?;
         let known = Known {
-            link,
+            link: self.config.statement_link(order.id),
             was_refused,
             still_forbidden: still_forbidden(&view, order, person, kind, self.now()),
         };
         written(&view, order, person, kind, known)
+    }
+
+    /// The same to be sent: its link proves that it is genuine, to whoever asks the statement.
+    pub(super) fn sealed_letter(
+        &self,
+        view: &Index,
+        order: &Order,
+        person: &Person,
+        kind: Kind,
+        was_refused: bool,
+    ) -> Result<Rendered> {
+        let known = Known {
+            link: self.sealed_link(order, person.id, kind),
+            was_refused,
+            still_forbidden: still_forbidden(view, order, person, kind, self.now()),
+        };
+        written(view, order, person, kind, known)
     }
 }
 

@@ -71,26 +71,22 @@ impl Office for App {
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {
-        let (order, to_name, to_address) = {
-            let view = self.live.view();
-            let order = view
-                .order(brief.key.order)
-                .ok_or("the order is not known here")?
-                .clone();
-            let person = view
-                .person(brief.key.person)
-                .ok_or("the person is not known here")?;
-            (order, person.name.clone(), person.email.clone())
-        };
-        if let Some(why) = too_late(&order, brief.key.kind, self.now()) {
+        let view = self.live.view();
+        let order = view
+            .order(brief.key.order)
+            .ok_or("the order is not known here")?;
+        let person = view
+            .person(brief.key.person)
+            .ok_or("the person is not known here")?;
+        if let Some(why) = too_late(order, brief.key.kind, self.now()) {
             return Err(why.to_owned());
         }
         let mail = self
-            .sealed_letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&view, order, person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
-            to_name,
-            to_address,
+            to_name: person.name.clone(),
+            to_address: person.email.clone(),
             subject: mail.subject,
             text: mail.text,
             html: mail.html,

@@ -67,8 +67,8 @@ impl App {
         let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
         let due;
         (notices.planned, due) = self.planned(order).await?;
-        if let Some(retraction) = order.retraction() {
-            notices.cancelled += retraction.answer.unclaimed;
+        if order.retraction().is_some() {
+            notices.cancelled += self.answer(order.clone()).await?.unclaimed;
             let people = Lane::People.of(self.store.to_correct(order.id).await?);
             corrections.planned =
                 (people - self.store.receipted(order.id, Kind::Correction).await?).len();

@@ -102,7 +102,16 @@ impl Sessions {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.count(|state| matches!(state, State::Busy)) > 0
+        self.busy() > 0
+    }
+
+    /// How many have messages on the wire.
+    pub(super) fn busy(&self) -> usize {
+        self.count(|state| matches!(state, State::Busy))
+    }
+
+    pub(super) fn at_once(&self) -> usize {
+        self.slots.len()
     }
 
     pub(super) fn in_flight(&self) -> impl Iterator<Item = &Claim> {

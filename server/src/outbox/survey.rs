@@ -24,6 +24,8 @@ const BETWEEN: Duration = Duration::from_millis(500);
 const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// Time alone makes notices due.
 const TIME_PASSED: SignedDuration = SignedDuration::from_secs(1);
+/// How many people with numbers side by side are claimed for side by side.
+const NEIGHBOURS: u32 = 64;
 /// A door may report a refusal a moment after the retraction.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub struct Survey {
     corrections: HashMap<OrderId, Corrections>,
     /// Of the office, and when: what the tasks show.
     taken: Option<(i64, Timestamp, Instant)>,
+    /// How long that took.
+    took: Duration,
     /// Something was not as the tasks had it.
     again: bool,
 }
@@ -51,6 +55,14 @@ struct Task {
     people: VecDeque<PersonId>,
     /// They wait for a limit.
     parked: Parked,
+}
+
+impl Task {
+    /// Whether these are the people that it waits to claim for.
+    fn is_of(&self, people: &RoaringBitmap) -> bool {
+        self.people.len() as u64 == people.len()
+            && self.people.iter().all(|person| people.contains(person.0))
+    }
 }
 
 /// Who needs no claim any more.
@@ -84,6 +96,7 @@ impl Survey {
             begun: HashMap::new(),
             corrections: HashMap::new(),
             taken: None,
+            took: Duration::ZERO,
             again: true,
         }
     }
@@ -116,7 +129,8 @@ impl Survey {
             return true;
         };
         let wait = if self.planned() > 0 {
-            BETWEEN
+            // Of very many people it takes longer, and then less often.
+            BETWEEN.max(10 * self.took)
         } else {
             AT_LEAST_BETWEEN
         };
@@ -132,7 +146,7 @@ impl Survey {
 
     /// Asks office and store anew. `held` are this worker's own claims.
     pub async fn take(&mut self, held: &[Claim]) -> Result<()> {
-        let desk = Arc::clone(&self.desk);
+        let (desk, began) = (Arc::clone(&self.desk), Instant::now());
         let (version, now) = (desk.office.version(), desk.clock.now());
         let mut due: Vec<(OrderId, Due)> = Vec::new();
         for order in desk.office.retracted() {
@@ -151,7 +165,7 @@ impl Survey {
             due.extend(notices.into_iter().map(|due| (order, due)));
         }
         due.sort_by_key(|(_, due)| due.kind);
-        self.tasks.clear();
+        let mut known = std::mem::take(&mut self.tasks);
         for (order, Due { kind, people }) in due {
             // Retracted orders, most of which no channel ever heard of.
             if people.is_empty() {
@@ -161,9 +175,13 @@ impl Survey {
             if missing.is_empty() {
                 continue;
             }
-            let mut people: Vec<PersonId> = missing.into_iter().map(PersonId).collect();
-            people.sort_by_cached_key(|p| plan::rank(order, *p) ^ self.salt);
-            let people = people.into();
+            let same = |task: &Task| task.order == order && task.kind == kind;
+            let known = known.iter().position(same).map(|at| known.swap_remove(at));
+            let people = match known {
+                // Where nobody came or went, there is nothing to put in order.
+                Some(task) if task.is_of(&missing) => task.people,
+                _ => self.in_order(order, &missing),
+            };
             self.tasks.push(Task {
                 order,
                 kind,
@@ -172,8 +190,26 @@ impl Survey {
             });
         }
         self.taken = Some((version, now, Instant::now()));
+        self.took = began.elapsed();
         self.again = false;
         Ok(())
+    }
+
+    /// In an order that favours no one, of which each worker begins elsewhere. Neighbours stay
+    /// together, since their receipts lie together in the database.
+    fn in_order(&self, order: OrderId, people: &RoaringBitmap) -> VecDeque<PersonId> {
+        let block = |person: &u32| person / NEIGHBOURS;
+        let people: Vec<u32> = people.iter().collect();
+        let mut blocks: Vec<(u64, &[u32])> = people
+            .chunk_by(|one, other| block(one) == block(other))
+            .map(|all| {
+                let first = all.first().map_or(0, block);
+                (plan::rank(order, PersonId(first)) ^ self.salt, all)
+            })
+            .collect();
+        blocks.sort_unstable_by_key(|(rank, _)| *rank);
+        let sorted = blocks.into_iter().flat_map(|(_, all)| all);
+        sorted.copied().map(PersonId).collect()
     }
 
     async fn whom_to_correct(&mut self, order: OrderId, now: Timestamp) -> Result<RoaringBitmap> {

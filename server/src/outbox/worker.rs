@@ -38,7 +38,7 @@ const BURY: SignedDuration = SignedDuration::from_secs(3);
 /// The clock may jump and other processes commit: nobody tells, so we look.
 const TICK: Duration = Duration::from_millis(100);
 const BETWEEN_RETRY_LOOKS: Duration = Duration::from_millis(250);
-/// How long a finished batch waits for others to share its commit.
+/// How long a finished batch waits at most for others to share its commit.
 const LINGER: Duration = Duration::from_millis(2);
 const LONGEST_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// A sender that is told to end gives up on a database that fails this often in a row.
@@ -262,11 +262,14 @@ impl Sender {
         }
     }
 
-    /// One finished; others that finish in the same moment share its commit.
+    /// One finished; others that finish soon share its commit. Half of them are enough to go on with:
+    /// while their commit is synced, the other half sends.
     async fn gather(&mut self) {
         let end = Instant::now() + LINGER;
         while self.sessions.is_busy() {
-            match timeout_at(end, self.sessions.next()).await {
+            let enough = 2 * self.sessions.busy() <= self.sessions.at_once();
+            let until = if enough { Instant::now() } else { end };
+            match timeout_at(until, self.sessions.next()).await {
                 Ok(settled) => self.settle.extend(settled),
                 Err(_) => return,
             }

@@ -3,7 +3,8 @@
 use countermand_core::change::{Change, Commit, Step};
 
 use super::{
-    Result, Store, StoreError, access, bounces, channels, devices, orders, people, refusals, stops,
+    Result, Store, StoreError, access, bounces, channels, devices, orders, people, refusals,
+    retraction, stops,
 };
 use crate::failpoint::{self, Moment};
 
@@ -61,7 +62,10 @@ impl Store {
                 order,
                 was,
                 planned,
-            } => orders::retract(&mut write, order, *was, planned).await?,
+            } => retraction::retract(&mut write, order, *was, planned).await?,
+            Change::Counted { order, answer } => {
+                retraction::save_answer(&mut write, *order, answer).await?
+            }
             Change::Exemption { was, exemption, .. } => {
                 orders::save_exemption(&mut write, was.as_deref(), exemption).await?
             }

@@ -20,6 +20,7 @@ mod people;
 mod receipts;
 mod refusals;
 mod restore;
+mod retraction;
 mod rows;
 mod seal;
 mod stops;

@@ -3,17 +3,13 @@
 use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
-use countermand_core::notice::channel::Lane;
-use countermand_core::notice::{Kind, ReceiptState};
 use countermand_core::order::{Order, State};
-use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
 use super::rows::{from_json, micros, parse, time, to_json};
 use super::write::Write;
-use super::{Result, Store, StoreError, receipts};
-use crate::failpoint::{self, Moment};
+use super::{Result, Store, StoreError};
 
 /// An order and the version of its last change.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,62 +71,6 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
         return Err(StoreError::Conflict);
     }
     write.touch(Touched::Order(order.id));
-    Ok(())
-}
-
-/// Writes a retraction: counts what it stops and what it must correct, and cancels every claim, in
-/// the one transaction after which nothing of the order is begun (invariant 22).
-pub(super) async fn retract(
-    write: &mut Write,
-    order: &Order,
-    was: i64,
-    planned: &[(Kind, RoaringBitmap)],
-) -> Result<()> {
-    let id = order.id.to_string();
-    let mut unclaimed = 0;
-    for (kind, people) in planned {
-        unclaimed += (people - receipts::receipted(write.db(), order.id, *kind).await?).len();
-    }
-    let (notices, _) = receipts::counts(write.db(), order.id).await?;
-    let version = write.version;
-    // Two statements, since there is an index for each: the order's receipts may be very many.
-    for which in ["worker IS NOT NULL", "worker IS NULL"] {
-        let sql = format!(
-            "UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND {which} AND state = 'claimed' AND kind <> 'correction'"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(&id)
-            .bind(version)
-            .bind(ReceiptState::Cancelled.as_str())
-            .execute(write.db())
-            .await?;
-    }
-    failpoint::pass(Moment::RetractCancelled);
-    let mut order = order.clone();
-    if let State::Retracted { retraction, .. } = &mut order.state {
-        let answer = &mut retraction.answer;
-        answer.unclaimed = unclaimed;
-        answer.cancelled = answer.unclaimed + notices.claimed;
-        answer.in_flight = notices.in_flight;
-        answer.accepted = notices.accepted;
-        answer.unknown = notices.unknown;
-    }
-    save(write, &order, Some(was)).await?;
-    // Now that the order stands as retracted, the same question as ever tells whom to correct.
-    let to_correct = receipts::to_correct(write.db(), order.id, 0..=u32::MAX).await?;
-    let channels = Lane::Channels.of(to_correct.clone()).into_iter();
-    let channels: Vec<String> = channels
-        .filter_map(|channel| order.channel(PersonId(channel)).map(str::to_owned))
-        .collect();
-    if let State::Retracted { retraction, .. } = &mut order.state {
-        retraction.answer.corrections_planned = Lane::People.of(to_correct).len();
-        retraction.answer.channels = channels;
-    }
-    sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
-        .bind(&id)
-        .bind(to_json(&order)?)
-        .execute(write.db())
-        .await?;
     Ok(())
 }
 
@@ -259,6 +199,15 @@ pub(super) async fn load_settings(db: &mut AnyConnection) -> Result<Option<Setti
 impl Store {
     pub async fn orders(&self) -> Result<Vec<StoredOrder>> {
         load(&mut *self.readers.acquire().await?, None).await
+    }
+
+    /// The state that decides what may begin, as other processes see it; empty for an unknown order.
+    pub async fn order_state(&self, order: OrderId) -> Result<String> {
+        let state: Option<String> = sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
+            .bind(order.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(state.unwrap_or_default())
     }
 
     /// The order that `text` calls, by its whole id or its short form.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use countermand_core::order::when::When;
-use countermand_core::order::{Order, Retraction, State as Life};
+use countermand_core::order::{Order, State as Life};
 
 use super::confirm::{confirm, effect};
 use super::{back, called, done, find, order_zone, page, see, shell, when, words, zone};
@@ -129,7 +129,7 @@ pub(in crate::web) async fn retract_page(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     match order.retraction() {
-        Some(retraction) => retracted(&web, &by, &order, retraction).await,
+        Some(_) => retracted(&web, &by, &order).await,
         None => before(&web, &by, &id, Act::Retract).await,
     }
 }
@@ -190,8 +190,8 @@ pub(in crate::web) async fn cause(
     back(&web, &by, &order, Tone::Allow, text)
 }
 
-async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retraction) -> Answer {
-    let answer = &retraction.answer;
+async fn retracted(web: &Web, by: &SignedIn, order: &Order) -> Answer {
+    let answer = web.app.answer(order.clone()).await?;
     let zone = zone(web, by, Some(order));
     page(Done {
         shell: shell(web, by).await?,
