@@ -1,11 +1,12 @@
 //! The config file, `countermand.toml`, and its environment variables.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use countermand_core::catalogue::nearest_of;
 use countermand_core::duration::Length;
 use countermand_core::index::Mode;
-use countermand_core::verdict::GatePolicy;
+use countermand_core::verdict::{Channel, GatePolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::outbox::bounces::BouncesConfig;
@@ -132,8 +133,29 @@ pub struct GateConfig {
     pub no_device_key: countermand_core::verdict::NoKey,
     pub never_refuse_groups: Vec<String>,
     pub max_view_age: Length,
-    /// Accepted, and not read yet: there is no door for Postfix.
+    /// Where Postfix asks: `unix:PATH` from the data directory on, or a port of this machine. Empty: nowhere.
     pub postfix_listen: String,
+    pub nginx_mail: NginxMailConfig,
+}
+
+/// Where nginx's mail proxy passes a login on to, by protocol: IP address and port, for nginx takes no name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NginxMailConfig {
+    pub imap: Option<SocketAddr>,
+    pub pop3: Option<SocketAddr>,
+    pub smtp: Option<SocketAddr>,
+}
+
+impl NginxMailConfig {
+    pub fn server(&self, protocol: Channel) -> Option<SocketAddr> {
+        match protocol {
+            Channel::Imap => self.imap,
+            Channel::Pop3 => self.pop3,
+            Channel::Submission => self.smtp,
+            Channel::Activesync | Channel::Web => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for GateConfig {
@@ -157,6 +179,7 @@ impl Default for GateConfig {
             never_refuse_groups: Vec::new(),
             max_view_age: Length::seconds(600),
             postfix_listen: "unix:postfix.sock".to_owned(),
+            nginx_mail: NginxMailConfig::default(),
         }
     }
 }

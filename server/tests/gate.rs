@@ -6,6 +6,8 @@
 mod answers;
 #[path = "gate/house.rs"]
 mod house;
+#[path = "gate/postfix.rs"]
+mod postfix;
 #[path = "gate/record.rs"]
 mod record;
 mod support;
@@ -15,12 +17,13 @@ use countermand_core::verdict::Decision;
 use house::{AFTER, ALICE, BOB, House, REFUSING, SIGNED_IN, bare, login, told, uri};
 use support::app::{ADMIN, DEADLINE, Listening, RESPONDER, SECRET, TIKTOK, World, operator};
 
-const ROUTES: [&str; 5] = [
+const ROUTES: [&str; 6] = [
     "/gate/http",
     "/gate/http/Microsoft-Server-ActiveSync?DeviceId=DEV7F3A",
     "/gate/eas-refused",
     "/gate/web-refused",
     "/gate/dovecot?command=allow",
+    "/gate/nginx-mail",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

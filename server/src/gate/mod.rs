@@ -8,7 +8,9 @@ mod ask;
 mod dovecot;
 mod http;
 pub mod metrics;
+mod nginx_mail;
 pub mod page;
+pub mod postfix;
 mod record;
 pub mod wire;
 
@@ -51,15 +53,24 @@ pub enum Route {
     /// Forward authentication: nginx, Caddy, Traefik, HAProxy, Envoy.
     Http,
     Dovecot,
+    Postfix,
+    NginxMail,
 }
 
 impl Route {
-    pub const ALL: [Route; 2] = [Route::Http, Route::Dovecot];
+    pub const ALL: [Route; 4] = [
+        Route::Http,
+        Route::Dovecot,
+        Route::Postfix,
+        Route::NginxMail,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Route::Http => "http",
             Route::Dovecot => "dovecot",
+            Route::Postfix => "postfix",
+            Route::NginxMail => "nginx-mail",
         }
     }
 }
@@ -148,6 +159,7 @@ pub fn router(gate: Arc<Gate>) -> Router {
         .route("/gate/eas-refused", any(http::eas_refused))
         .route("/gate/web-refused", any(http::web_refused))
         .route("/gate/dovecot", any(dovecot::policy))
+        .route("/gate/nginx-mail", any(nginx_mail::verdict))
         .layer(middleware::from_fn_with_state(gate.clone(), guard))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,18 +1,53 @@
 //! What the gates and the pages have in common, though neither knows the other: the page of a
-//! refusal, and the figures of the doors.
+//! refusal, and the figures of the doors; and the door that is no route of ours.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use askama::Template as _;
 use countermand_core::fleet::FormFactor;
 use countermand_core::order::when::{for_people, in_zone};
 use countermand_core::platform::Platform;
 use countermand_core::verdict::{Channel, Fallback};
 
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::GateConfig;
 use crate::gate::metrics::DoorFigures;
 use crate::gate::page::{self, RefusedInfo};
+use crate::gate::{Gate, postfix};
 use crate::web::pages as look;
 use crate::web::pages::When;
+
+/// Listens where Postfix asks. A place that somebody chose must be there; the one that nobody chose may
+/// be of no use, since a socket's path may not be long.
+pub async fn open_for_postfix(
+    app: &App,
+    data: &Path,
+    gate: &Arc<Gate>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let address = &app.config.gate.postfix_listen;
+    if address.is_empty() {
+        return Ok(());
+    }
+    match postfix::Listener::bind(address, data).await {
+        Ok(listener) => {
+            tasks.spawn(postfix::serve(gate.clone(), listener));
+            Ok(())
+        }
+        Err(error) if *address == GateConfig::default().postfix_listen => {
+            tracing::warn!(%error, "no socket for Postfix; [gate] postfix_listen names another place, \"\" none");
+            Ok(())
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("can't listen for Postfix on {address}; [gate] postfix_listen in the config changes it, and \"\" closes that door")
+        }),
+    }
+}
 
 /// The page that a refused browser is shown, as the console's other pages look.
 pub fn page(info: &RefusedInfo) -> String {

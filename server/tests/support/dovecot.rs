@@ -29,6 +29,8 @@ pub struct DovecotConfig<'a> {
 pub struct Dovecot {
     pub imap_port: u16,
     pub pop3_port: u16,
+    /// Where a Postfix asks it to check a login.
+    pub login_port: u16,
     process: Process,
 }
 
@@ -72,7 +74,7 @@ impl Dovecot {
         )
         .unwrap();
 
-        let (imap_port, pop3_port) = (free_port(), free_port());
+        let (imap_port, pop3_port, login_port) = (free_port(), free_port(), free_port());
         let privileges = if is_root() {
             AS_ROOT.to_owned()
         } else {
@@ -81,7 +83,8 @@ impl Dovecot {
         let main = format!("{MAIN}{privileges}")
             .replace("@FOLDER@", folder.path().to_str().unwrap())
             .replace("@IMAP@", &imap_port.to_string())
-            .replace("@POP3@", &pop3_port.to_string());
+            .replace("@POP3@", &pop3_port.to_string())
+            .replace("@LOGIN@", &login_port.to_string());
         let file = folder.path().join("dovecot.conf");
         std::fs::write(&file, main).unwrap();
 
@@ -98,6 +101,7 @@ impl Dovecot {
         Some(Self {
             imap_port,
             pop3_port,
+            login_port,
             process,
         })
     }
@@ -139,6 +143,12 @@ service pop3-login {
   }
   inet_listener pop3s {
     port = 0
+  }
+}
+service auth {
+  inet_listener {
+    address = 127.0.0.1
+    port = @LOGIN@
   }
 }
 # Else refused logins are answered later and later.

@@ -13,11 +13,14 @@ pub mod house;
 pub mod http;
 pub mod imap;
 pub mod nginx;
+pub mod nginx_mail;
+pub mod pki;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod smtp_sink;
 pub mod story_clock;
+pub mod submission;
 pub mod webhook;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where

@@ -9,6 +9,8 @@ pub mod basic;
 pub mod dovecot;
 pub mod eas;
 pub mod headers;
+pub mod nginx_mail;
+pub mod postfix;
 pub mod wbxml;
 
 /// Base64 as clients really send it: with its padding or without.
