@@ -106,7 +106,7 @@ pub(super) async fn deliver(
 async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held) -> Settled {
     let (outcome, detail) = match write(desk, channels, &claim).await {
         Err(NoPost::Never(why)) => (Outcome::Rejected, format!("not sent: {why}")),
-        Err(NoPost::NotNow(error)) => deferred(desk, &claim, None, error.to_string()),
+        Err(NoPost::NotNow(why)) => deferred(desk, &claim, None, why),
         Ok((channel, post)) => send(desk, channels, channel, &post, &claim, held).await,
     };
     if outcome != Outcome::Accepted {
@@ -121,7 +121,7 @@ async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held
 
 enum NoPost {
     Never(String),
-    NotNow(StoreError),
+    NotNow(String),
 }
 
 async fn write<'a>(
@@ -130,6 +130,7 @@ async fn write<'a>(
     claim: &Claim,
 ) -> Result<(&'a Channel, Post), NoPost> {
     let key = claim.key;
+    desk.heard_of(&key).map_err(NoPost::NotNow)?;
     let brief = Brief {
         key,
         was_refused: false,
@@ -143,7 +144,9 @@ async fn write<'a>(
         ))
     })?;
     let answers = match key.kind {
-        Kind::Correction => answered(desk, &key).await.map_err(NoPost::NotNow)?,
+        Kind::Correction => answered(desk, &key)
+            .await
+            .map_err(|error| NoPost::NotNow(error.to_string()))?,
         _ => None,
     };
     let post = Post {
