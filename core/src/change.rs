@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::actor::{Actor, Operator};
@@ -81,6 +82,14 @@ pub struct RefusedAgain {
     pub last_at: Timestamp,
 }
 
+/// A person's mail sessions were ended, because their verdict turned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kick {
+    pub person: Option<PersonId>,
+    /// Orders that refuse; none where a fallback does.
+    pub orders: BTreeSet<OrderId>,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -139,6 +148,7 @@ pub enum Change {
     Attestation(Attestation),
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
+    Kicked(Vec<Kick>),
 }
 
 impl Change {
@@ -229,6 +239,9 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
+            Change::Kicked(kicks) => {
+                say("sessions.end".into(), None, json!({ "ended": kicks }))
+            }
             Change::Refusals(_) | Change::RefusedAgain(_) => None,
         }
     }

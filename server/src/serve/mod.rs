@@ -164,6 +164,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
+    tasks.spawn(gate.clone().keep_kicking());
     doors::open_for_postfix(&app, data, &gate, &mut tasks).await?;
     tasks.spawn(beside);
     let sending = tokio::spawn(sender.run(stopped(stopping.clone())));

@@ -53,6 +53,8 @@ impl Store {
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,
+            // It happened at the mail server; this writes it down.
+            Change::Kicked(_) => {}
         }
         if let Some(statement) = commit.change.statement() {
             write.record(&commit.actor, commit.at, &statement).await?;
