@@ -28,9 +28,17 @@ lint:
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --open
 
-# A few minutes: the main figures, beside nginx and smtp-source; --json FILE keeps them
+# A few minutes: the main figures, beside nginx, smtp-source and lettre; --json FILE keeps them
 bench-smoke *arguments:
     cargo run --release --locked --package countermand-bench -- smoke {{arguments}}
+
+# Notices beside smtp-source, lettre and smtplib; an order of a million planned notices taken back
+bench-notices *arguments:
+    cargo run --release --locked --package countermand-bench -- notices {{arguments}}
+
+# All figures; --json FILE keeps them
+bench *arguments:
+    cargo run --release --locked --package countermand-bench -- smoke --notices 20000 --planned 1000000 {{arguments}}
 
 # Every page with sample data, to look at in a browser: target/pages
 pages:

@@ -3,7 +3,10 @@
 mod engine;
 mod gate;
 mod notices;
+mod peers;
+mod retract;
 mod rows;
+mod stage;
 mod tools;
 
 use std::path::PathBuf;
@@ -14,38 +17,77 @@ use rows::Report;
 #[derive(Debug, Parser)]
 #[command(name = "countermand-bench", version)]
 struct Cli {
+    /// Where to write the figures as JSON; standard output if absent
+    #[arg(long, global = true)]
+    json: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The main figures, small enough for every day: verdict, preview, gate, notices
+    /// The main figures, small enough for every day: verdict, preview, gate, notices, retraction
     Smoke {
-        /// Where to write the figures as JSON; standard output if absent
-        #[arg(long)]
-        json: Option<PathBuf>,
         /// Notices to send into smtp-sink
         #[arg(long, default_value_t = 10_000)]
         notices: usize,
+        /// People with a planned notice when the order is retracted
+        #[arg(long, default_value_t = 100_000)]
+        planned: usize,
+    },
+    /// Notices with receipts into smtp-sink, beside smtp-source, lettre and smtplib; and a retraction of very many
+    Notices {
+        #[arg(long, default_value_t = 20_000)]
+        notices: usize,
+        #[arg(long, default_value_t = 1_000_000)]
+        planned: usize,
+        /// Leave the retraction out
+        #[arg(long)]
+        no_retraction: bool,
+    },
+    /// The retraction alone
+    Retract {
+        #[arg(long, default_value_t = 1_000_000)]
+        planned: usize,
+        /// People who have accepted the notice by then
+        #[arg(long, default_value_t = 5_000)]
+        told: usize,
     },
 }
 
 fn main() -> anyhow::Result<()> {
-    let Cli {
-        command: Command::Smoke { json, notices },
-    } = Cli::parse();
+    let Cli { json, command } = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let mut report = Report::default();
-        let fleet = engine::Fleet::made_up();
-        report.devices = fleet.devices();
-        report.rows.push(engine::verdict(&fleet));
-        report.rows.push(engine::preview(&fleet)?);
-        report.rows.push(gate::through_nginx().await?);
-        report.rows.extend(notices::into_the_sink(notices).await?);
+        match command {
+            Command::Smoke { notices, planned } => {
+                let fleet = engine::Fleet::made_up();
+                report.devices = fleet.devices();
+                report.rows.push(engine::verdict(&fleet));
+                report.rows.push(engine::preview(&fleet)?);
+                report.rows.push(gate::through_nginx().await?);
+                report.rows.extend(notices::into_the_sink(notices).await?);
+                report
+                    .rows
+                    .extend(retract::planned(planned, planned / 100).await?);
+            }
+            Command::Notices {
+                notices,
+                planned,
+                no_retraction,
+            } => {
+                report.rows.extend(notices::into_the_sink(notices).await?);
+                if !no_retraction {
+                    report.rows.extend(retract::planned(planned, 5_000).await?);
+                }
+            }
+            Command::Retract { planned, told } => {
+                report.rows.extend(retract::planned(planned, told).await?);
+            }
+        }
         let text = serde_json::to_string_pretty(&report)?;
         match json {
             Some(file) => std::fs::write(file, text + "\n")?,

@@ -1,131 +1,145 @@
-//! Notices with receipts into Postfix's smtp-sink, beside Postfix's own smtp-source.
+//! Notices with receipts into Postfix's smtp-sink, beside those who send without any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
-use countermand::app::App;
-use countermand::clock::{RandomIds, SystemClock};
-use countermand::config::{Config, TransportKind};
-use countermand::outbox::smtp::Tls;
+use anyhow::bail;
 use countermand::serve::{self, Options};
-use countermand_core::actor::{Actor, Role};
-use countermand_core::fleet::PersonRow;
 
-use crate::rows::{Figure, Row};
-use crate::tools::{find, free_port, start};
+use crate::peers;
+use crate::rows::{Bar, Figure, Row};
+use crate::stage::{Stage, order};
+use crate::tools::{Running, cpu_seconds, find, free_port, start};
 
 const SESSIONS: usize = 8;
 const RUNS: usize = 3;
 
-/// The order of the bench: everyone is told, so that as many notices go out as there are people.
-fn order(body: usize) -> String {
-    let line = "Your device has an app that the company does not allow. Remove it to read mail.\n";
-    let text = line.repeat(body / line.len() + 1);
-    format!(
-        "title = \"Bench\"\nreason = \"To measure\"\n[forbid]\napps = [\"tiktok\"]\n[audience]\ngroups = [\"all\"]\ntell = \"everyone\"\n[deadline]\ncomply_by = \"2100-01-01T00:00:00Z\"\n[notice]\nsubject = \"Bench\"\nbody = '''\n{text}'''\n[correction]\nsubject = \"CORRECTION: bench\"\nbody = \"Never mind.\"\n"
-    )
-}
+const SMTP_SOURCE: &str = "smtp-source";
+const SMTPLIB: &str = "Python smtplib, 1 connection";
+const LETTRE: &str = "lettre, no receipts";
 
-/// One row for each size of message.
-pub async fn into_the_sink(people: usize) -> anyhow::Result<Vec<Row>> {
+pub async fn sink() -> anyhow::Result<(Running, u16)> {
     let port = free_port()?;
     let mut sink = Command::new(find("smtp-sink")?);
     sink.args(["-c", "-u", "nobody", &format!("127.0.0.1:{port}"), "1024"]);
-    let _sink = start(&mut sink, port).await?;
+    Ok((start(&mut sink, port).await?, port))
+}
+
+/// What some mails took.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    pub mails: usize,
+    pub seconds: f64,
+    /// Of processor time, the sink's left out.
+    pub cpu: f64,
+}
+
+impl Took {
+    pub fn since(start: Instant, cpu: f64, mails: usize) -> Took {
+        Took {
+            mails,
+            seconds: start.elapsed().as_secs_f64(),
+            cpu: cpu_seconds() - cpu,
+        }
+    }
+}
+
+fn a_second(runs: &[Took]) -> Figure {
+    Figure::of(runs.iter().map(|t| t.mails as f64 / t.seconds).collect())
+}
+
+fn micros_each(runs: &[Took]) -> Figure {
+    Figure::of(runs.iter().map(|t| t.cpu * 1e6 / t.mails as f64).collect())
+}
+
+/// For each size of message: mails a second with eight sessions and with one, and processor time.
+pub async fn into_the_sink(people: usize) -> anyhow::Result<Vec<Row>> {
+    let (_sink, port) = sink().await?;
     let mut rows = Vec::new();
-    for (work, size) in [("notices-2kB", 2_000_usize), ("notices-10kB", 10_000)] {
-        let (mut ours, mut source) = (Vec::new(), Vec::new());
+    for (size, works) in [
+        (
+            2_000_usize,
+            ["notices-2kB", "notices-2kB-1", "notices-2kB-cpu"],
+        ),
+        (
+            10_000,
+            ["notices-10kB", "notices-10kB-1", "notices-10kB-cpu"],
+        ),
+    ] {
+        let [mut ours, mut source, mut others] = [const { Vec::new() }; 3];
+        let [mut ours_1, mut source_1, mut smtplib] = [const { Vec::new() }; 3];
+        // Turn by turn, so that a busy moment of the machine touches all alike.
         for _ in 0..RUNS {
             // HTML and text are two copies of the body, so each is half of the message.
-            ours.push(send(port, people, size / 2 - 400).await?);
-            source.push(smtp_source(port, people, size)?);
+            let body = size / 2 - 400;
+            ours.push(send(port, SESSIONS, people, body).await?);
+            source.push(peers::smtp_source(port, SESSIONS, people, size)?);
+            others.push(peers::with_lettre(port, SESSIONS, people, size).await?);
+            ours_1.push(send(port, 1, people / 5, body).await?);
+            source_1.push(peers::smtp_source(port, 1, people / 5, size)?);
+            smtplib.push(peers::smtplib(port, people / 20, size)?);
         }
-        rows.push(Row {
+        let row = |work, unit, ours, peers, bar| Row {
             work,
-            unit: "mails/s",
-            more_is_better: true,
-            ours: Figure::of(ours),
-            peers: BTreeMap::from([("smtp-source", Figure::of(source))]),
-        });
+            unit,
+            more_is_better: unit == "mails/s",
+            ours,
+            peers,
+            bar,
+        };
+        let at_least = |peer, at_least| Some(Bar::Ratio { peer, at_least });
+        rows.push(row(
+            works[0],
+            "mails/s",
+            a_second(&ours),
+            BTreeMap::from([
+                (SMTP_SOURCE, a_second(&source)),
+                (LETTRE, a_second(&others)),
+                (SMTPLIB, a_second(&smtplib)),
+            ]),
+            at_least(SMTP_SOURCE, 0.6),
+        ));
+        rows.push(row(
+            works[1],
+            "mails/s",
+            a_second(&ours_1),
+            BTreeMap::from([(SMTP_SOURCE, a_second(&source_1))]),
+            None,
+        ));
+        rows.push(row(
+            works[2],
+            "µs/mail",
+            micros_each(&ours),
+            BTreeMap::from([
+                (SMTP_SOURCE, micros_each(&source)),
+                (LETTRE, micros_each(&others)),
+                (SMTPLIB, micros_each(&smtplib)),
+            ]),
+            None,
+        ));
     }
     Ok(rows)
 }
 
-async fn send(port: u16, people: usize, body: usize) -> anyhow::Result<f64> {
+/// From the first survey to the last receipt on disk.
+async fn send(port: u16, sessions: usize, people: usize, body: usize) -> anyhow::Result<Took> {
     let folder = tempfile::tempdir()?;
-    let mut config = Config::default();
-    config.notices.transport = TransportKind::Smtp;
-    config.notices.smtp.port = port;
-    config.notices.smtp.tls = Tls::None;
-    config.notices.smtp.sessions = SESSIONS;
-    let app = App::open(
-        config,
-        folder.path(),
-        Arc::new(SystemClock),
-        Arc::new(RandomIds),
-    )
-    .await?;
-    let system = Actor::System("bench".to_owned());
-    let rows = (0..people).map(|i| PersonRow {
-        email: format!("user{i}@example.test"),
-        name: format!("User {i}"),
-        groups: BTreeSet::from(["all".to_owned()]),
-        ..PersonRow::default()
-    });
-    app.import_people(&system, rows.collect(), |_| {}).await?;
-    let (ana, ben) = ("ana@example.test", "ben@example.test");
-    app.put_operator(&system, ana, BTreeSet::from([Role::Author]))
+    let stage = Stage::with(port, sessions, people, folder.path()).await?;
+    stage
+        .publish(&order("everyone", "2100-01-01T00:00:00Z", body))
         .await?;
-    app.put_operator(&system, ben, BTreeSet::from([Role::Approver]))
-        .await?;
-    let (ana, ben) = (
-        Actor::Operator(ana.to_owned()),
-        Actor::Operator(ben.to_owned()),
-    );
-    let id = app.draft(&ana, &order(body)).await?.id.to_string();
-    app.submit(&ana, &id).await?;
-    app.approve(&ben, &id, None).await?;
-    app.publish(&ana, &id).await?;
-    let sender = serve::sender(&app, folder.path(), Options::default())?;
-    tokio::spawn(app.live.clone().keep_following());
-    let start = Instant::now();
+    let sender = serve::sender(&stage.app, folder.path(), Options::default())?;
+    let following = tokio::spawn(stage.app.live.clone().keep_following());
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let done = sender.run_until_idle(std::future::pending()).await?;
-    let took = start.elapsed().as_secs_f64();
+    let took = Took::since(start, cpu, people);
+    following.abort();
     if done.accepted != people as u64 {
         bail!(
             "{} of {people} notices were accepted: {done:?}",
             done.accepted
         );
     }
-    Ok(people as f64 / took)
-}
-
-fn smtp_source(port: u16, mails: usize, size: usize) -> anyhow::Result<f64> {
-    let start = Instant::now();
-    let (sessions, mails_text, size) = (SESSIONS.to_string(), mails.to_string(), size.to_string());
-    let address = format!("127.0.0.1:{port}");
-    let done = Command::new(find("smtp-source")?)
-        .args([
-            "-d",
-            "-s",
-            &sessions,
-            "-m",
-            &mails_text,
-            "-l",
-            &size,
-            "-f",
-            "a@example.test",
-            "-t",
-            "b@example.test",
-            &address,
-        ])
-        .output()
-        .context("smtp-source")?;
-    if !done.status.success() {
-        bail!("smtp-source: {}", String::from_utf8_lossy(&done.stderr));
-    }
-    Ok(mails as f64 / start.elapsed().as_secs_f64())
+    Ok(took)
 }

@@ -30,6 +30,16 @@ impl Figure {
     }
 }
 
+/// What we have promised.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bar {
+    /// At least so many times as good as that peer.
+    Ratio { peer: &'static str, at_least: f64 },
+    /// In the row's unit, whatever peers do.
+    AtMost(f64),
+}
+
 /// One kind of work, ours beside our peers'.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -39,6 +49,7 @@ pub struct Row {
     pub more_is_better: bool,
     pub ours: Figure,
     pub peers: BTreeMap<&'static str, Figure>,
+    pub bar: Option<Bar>,
 }
 
 impl Row {
@@ -48,6 +59,18 @@ impl Row {
             self.ours.median / peer.median
         } else {
             peer.median / self.ours.median
+        }
+    }
+
+    /// Whether the median holds what was promised; a peer that is missing proves nothing.
+    pub fn is_ok(&self) -> bool {
+        match self.bar {
+            None => true,
+            Some(Bar::Ratio { peer, at_least }) => {
+                let peer = self.peers.get(peer);
+                peer.is_some_and(|peer| self.ratio(*peer) >= at_least)
+            }
+            Some(Bar::AtMost(most)) => self.ours.median <= most,
         }
     }
 
@@ -62,7 +85,7 @@ impl Row {
             .iter()
             .map(|(name, f)| (*name, (self.ratio(*f) * 1000.0).round() / 1000.0))
             .collect();
-        json!({ "work": self.work, "unit": self.unit, "ours": self.ours.json(), "peers": peers, "ratio": ratio, "bar": null, "ok": true })
+        json!({ "work": self.work, "unit": self.unit, "ours": self.ours.json(), "peers": peers, "ratio": ratio, "bar": self.bar, "ok": self.is_ok() })
     }
 }
 
@@ -87,6 +110,13 @@ impl Report {
                 "{:<22} {:>14.3} {}",
                 row.work, row.ours.median, row.unit
             );
+            if let Some(bar) = row.bar {
+                let said = match bar {
+                    Bar::Ratio { peer, at_least } => format!("at least {at_least} × {peer}"),
+                    Bar::AtMost(most) => format!("at most {most} {}", row.unit),
+                };
+                let _ = writeln!(text, "  {said}: {}", if row.is_ok() { "yes" } else { "NO" });
+            }
             for (name, peer) in &row.peers {
                 let _ = writeln!(
                     text,

@@ -110,6 +110,8 @@ pub enum Act {
     LookUp,
     /// Draft, revise, submit, withdraw.
     Write,
+    /// See any person's notice as they would read it, and send oneself a test.
+    Rehearse,
     /// Approve or send back what others wrote.
     Approve,
     /// Publish what is approved.
@@ -134,6 +136,8 @@ impl Act {
             Act::Read => &[Viewer, Helpdesk, Author, Approver, Responder, Admin],
             Act::LookUp => &[Helpdesk, Responder, Admin],
             Act::Write => &[Author],
+            // It shows which kinds of devices a person has, so no viewer may.
+            Act::Rehearse => &[Helpdesk, Author, Approver, Responder, Admin],
             Act::Approve => &[Approver],
             Act::Publish => &[Author, Approver],
             Act::Respond => &[Responder],
@@ -145,7 +149,10 @@ impl Act {
 
     /// What anybody may do at the machine's own shell, without naming an operator.
     pub fn allowed_locally(self) -> bool {
-        matches!(self, Act::Read | Act::LookUp | Act::Administer)
+        matches!(
+            self,
+            Act::Read | Act::LookUp | Act::Rehearse | Act::Administer
+        )
     }
 
     pub fn in_words(self) -> &'static str {
@@ -153,6 +160,7 @@ impl Act {
             Act::Read => "read",
             Act::LookUp => "look up people, devices and refusals",
             Act::Write => "write orders",
+            Act::Rehearse => "preview people's notices or test them",
             Act::Approve => "approve or send back",
             Act::Publish => "publish",
             Act::Respond => "hold, resume, retract, extend, or open the doors",

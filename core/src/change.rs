@@ -14,8 +14,8 @@ use crate::exemption::{Attestation, Exemption};
 use crate::fleet::{IncomingReport, PersonRow};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
-use crate::notice::Kind;
-use crate::order::Order;
+use crate::notice::{Key, Kind};
+use crate::order::{Order, RetractAnswer};
 
 /// A change, by whom and when.
 #[derive(Clone, Debug)]
@@ -36,9 +36,13 @@ pub enum Step {
     Approve,
     Publish,
     Hold,
+    /// Of the notices, by themselves.
+    Stop,
     Resume,
     Extend,
     Retract,
+    /// How a retracted order came to be wrong.
+    Cause,
 }
 
 impl Step {
@@ -52,9 +56,11 @@ impl Step {
             Step::Approve => "approve",
             Step::Publish => "publish",
             Step::Hold => "hold",
+            Step::Stop => "stop_notices",
             Step::Resume => "resume",
             Step::Extend => "extend",
             Step::Retract => "retract",
+            Step::Cause => "cause",
         }
     }
 }
@@ -88,6 +94,27 @@ pub struct Kick {
     pub person: Option<PersonId>,
     /// Orders that refuse; none where a fallback does.
     pub orders: BTreeSet<OrderId>,
+}
+
+/// A notice that a relay had taken came back: its person did not get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounce {
+    pub key: Key,
+    /// What the mail server said.
+    pub words: String,
+}
+
+/// The relay was asked to drop what it still had of a retracted order's notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purge {
+    pub order: OrderId,
+    /// How many mails it was asked to drop.
+    pub asked: u64,
+    /// Everything accepted up to this version was asked for.
+    pub through: i64,
+    /// The command's exit status; `None` if it could not run to its end.
+    pub status: Option<i32>,
+    pub words: String,
 }
 
 #[derive(Clone, Debug)]
@@ -128,12 +155,18 @@ pub enum Change {
         step: Step,
         details: serde_json::Value,
     },
-    /// The retraction of an order; the store completes its answer with what it finds in the same
-    /// transaction. `planned` are the people whose notices were due and not claimed, as far as known.
+    /// The retraction of an order. `planned` are the people whose notices were due and not claimed,
+    /// as far as known.
     Retract {
         order: Box<Order>,
         was: i64,
         planned: Vec<(Kind, RoaringBitmap)>,
+    },
+    /// The figures of a retraction's answer. They follow from its commit and are counted after it:
+    /// receipts may be very many, and stopping waits for nothing.
+    Counted {
+        order: OrderId,
+        answer: RetractAnswer,
     },
     /// `was`: likewise.
     Exemption {
@@ -146,13 +179,28 @@ pub enum Change {
         from: String,
     },
     Attestation(Attestation),
+    /// The person says that the order, or its notice, looks wrong. Who said so before is a conflict.
+    LooksWrong {
+        order: OrderId,
+        person: PersonId,
+    },
+    /// Somebody sends themselves a test of a notice. It changes nothing but the record.
+    NoticeTested {
+        /// Absent for a file that is no order yet.
+        order: Option<OrderId>,
+        details: serde_json::Value,
+    },
     Refusals(Vec<Refusal>),
     RefusedAgain(Vec<RefusedAgain>),
+    /// Those of them that are news take told back; the others change nothing.
+    Bounces(Vec<Bounce>),
+    Purge(Purge),
     Kicked(Vec<Kick>),
 }
 
 impl Change {
-    /// What the record says of it. Refusals have none: each is a record of its own.
+    /// What the record says of it. Refusals have none: each is a record of its own. Nor has what was
+    /// counted of a retraction: its entry stands.
     pub fn statement(&self) -> Option<Statement> {
         let say = |action: String, order: Option<OrderId>, details| {
             Some(Statement {
@@ -209,15 +257,24 @@ impl Change {
                     map.insert("revision".into(), json!(order.revision.number));
                     map.insert("hash".into(), json!(order.revision.hash));
                     map.insert("state".into(), json!(order.state.name()));
+                    if *step == Step::Resume {
+                        let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+                        map.insert("let_pass".into(), json!(let_pass));
+                    }
+                    let channels = &order.revision.file.announce.channels;
+                    if *step == Step::Publish && !channels.is_empty() {
+                        map.insert("channels".into(), json!(channels));
+                    }
                 }
                 say(format!("order.{}", step.as_str()), Some(order.id), details)
             }
             Change::Retract { order, .. } => {
-                let reason = order
-                    .retraction()
-                    .map(|r| r.reason.as_str())
-                    .unwrap_or_default();
-                let details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                let retraction = order.retraction();
+                let reason = retraction.map(|r| r.reason.as_str()).unwrap_or_default();
+                let mut details = json!({ "title": order.title(), "reason": reason, "hash": order.revision.hash });
+                if let Some(cause) = retraction.and_then(|r| r.cause.as_deref()) {
+                    details["cause"] = json!(cause);
+                }
                 say(
                     format!("order.{}", Step::Retract.as_str()),
                     Some(order.id),
@@ -239,10 +296,32 @@ impl Change {
                 Some(a.order),
                 json!({ "person": a.person }),
             ),
-            Change::Kicked(kicks) => {
-                say("sessions.end".into(), None, json!({ "ended": kicks }))
+            // No step of the order's life: there may be as many as people.
+            Change::LooksWrong { order, person } => say(
+                "looks_wrong".into(),
+                Some(*order),
+                json!({ "person": person }),
+            ),
+            Change::NoticeTested { order, details } => {
+                say("notice.test".into(), *order, details.clone())
             }
-            Change::Refusals(_) | Change::RefusedAgain(_) => None,
+            Change::Bounces(bounces) => {
+                let order = bounces.first()?.key.order;
+                let one = bounces.iter().all(|b| b.key.order == order);
+                let keys: Vec<Key> = bounces.iter().map(|b| b.key).collect();
+                say(
+                    "notices.bounce".into(),
+                    one.then_some(order),
+                    json!({ "receipts": keys }),
+                )
+            }
+            Change::Purge(purge) => say(
+                "order.purge".into(),
+                Some(purge.order),
+                json!({ "asked": purge.asked, "status": purge.status, "remark": purge.words }),
+            ),
+            Change::Kicked(kicks) => say("sessions.end".into(), None, json!({ "ended": kicks })),
+            Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
         }
     }
 }

@@ -89,6 +89,13 @@ pub fn crockford(bits: u64, letters: u32) -> String {
         .collect()
 }
 
+/// The value of one such letter, in either case.
+pub(crate) fn crockford_value(letter: u8) -> Option<u64> {
+    let letter = letter.to_ascii_uppercase();
+    let at = CROCKFORD.iter().position(|known| *known == letter)?;
+    Some(at as u64)
+}
+
 /// What a refused person reads to the helpdesk: `R-7Q2M-4F`.
 pub fn refusal_ref(fingerprint: u64) -> String {
     let code = crockford(fingerprint, 6);

@@ -52,6 +52,10 @@ proptest! {
                     prop_assert_eq!(preview, built.naive.preview(life, at), "preview of {} at {}", order.title(), at);
                     let told = set(&index.to_tell(order.id, at));
                     prop_assert_eq!(told, built.naive.to_tell(life, at), "to tell of {} at {}", order.title(), at);
+                    let reminded = set(&index.to_remind(order.id, at));
+                    prop_assert_eq!(reminded, built.naive.to_remind(life, at), "to remind of {} at {}", order.title(), at);
+                    prop_assert_eq!(index.standing(order.id, at), built.naive.standing(life, at), "standing of {} at {}", order.title(), at);
+                    prop_assert_eq!(index.refused(at), built.naive.refused(at), "refused at {}", at);
                 }
             }
         }

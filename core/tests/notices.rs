@@ -166,6 +166,7 @@ fn inv_29_a_correction_stands_alone() {
         by: "rita@example.test".into(),
         at: at("2020-07-11T00:00:00Z"),
         reason: "The mail was meant for nobody".into(),
+        cause: None,
         answer: Default::default(),
     };
     let order = order.retract(retraction).unwrap();
@@ -347,4 +348,88 @@ fn a_reminder_is_due_in_its_hour_to_those_told_before_who_still_have_the_app() {
         due(&index, &moved, "2020-07-12T00:59:00Z"),
         [(Kind::Reminder(1), 2), (Kind::Order, 3)]
     );
+}
+
+#[test]
+fn a_text_is_in_the_language_that_its_author_declared() {
+    let german = "[notice.de]\nsubject = \"TikTok entfernen\"\nbody = \"Bitte {{ apps }} entfernen.\"\n[correction.de]\nsubject = \"CORRECTION: TikTok\"\nbody = \"Es war ein Irrtum.\"\n";
+    let render_for = |text: &str, locale: &str, kind| {
+        let mut order = order(text);
+        if kind == Kind::Correction {
+            let index = fleet(1);
+            let retraction = Retraction {
+                by: "rita".into(),
+                at: at("2020-07-10T23:54:00Z"),
+                cause: None,
+                reason: "Sent in error".into(),
+                answer: Default::default(),
+            };
+            order = published(order, &index).retract(retraction).unwrap();
+        }
+        let person = Person {
+            locale: locale.into(),
+            ..person(1, "Mia", "UTC")
+        };
+        let context = Context {
+            order: &order,
+            person: &person,
+            devices: vec![],
+            link: LINK.into(),
+            was_refused: false,
+            still_forbidden: vec![],
+        };
+        render(kind, &context).unwrap()
+    };
+    let text = format!("fallback = {{ gsw = \"de\", \"fr-CH\" = \"de\" }}\n{EXAMPLE}{german}");
+    for (locale, language) in [
+        ("", "en"),
+        ("en-GB", "en"),
+        ("fr", "en"),
+        ("de", "de"),
+        ("DE-at", "de"),
+        ("gsw", "de"),
+        ("gsw-CH", "de"),
+        ("fr-CH", "de"),
+    ] {
+        let mail = render_for(&text, locale, Kind::Order);
+        assert_eq!(mail.language, language, "{locale}");
+        assert!(
+            mail.html.contains(&format!("<html lang=\"{language}\">")),
+            "{locale}: {}",
+            mail.html
+        );
+        // There is no reminder in it: the words are ours.
+        assert_eq!(render_for(&text, locale, Kind::Reminder(1)).language, "en");
+    }
+    let plain = render_for(
+        &format!("language = \"pt-BR\"\n{EXAMPLE}"),
+        "fr",
+        Kind::Order,
+    );
+    assert_eq!(plain.language, "pt-BR");
+    // Our own words within a text in another language are said in theirs.
+    let correction = render_for(&text, "de", Kind::Correction);
+    let (own, ours) = correction.html.split_once("<div lang=\"en\">").unwrap();
+    assert!(own.contains("Irrtum") && ours.contains("you need do nothing"));
+    assert!(
+        !render_for(&text, "en", Kind::Correction)
+            .html
+            .contains("<div")
+    );
+}
+
+#[test]
+fn a_fallback_leads_to_a_text_that_is_there() {
+    for (head, what) in [
+        ("language = \"english\"", "language «english» is no locale"),
+        ("fallback = { gsw = \"de\" }", "fallback «gsw» = «de»"),
+        ("fallback = { x = \"en\" }", "fallback «x» = «en»"),
+    ] {
+        let problems = OrderFile::parse(&format!("{head}\n{EXAMPLE}")).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].what.starts_with(what), "{problems:?}");
+        assert_eq!(problems[0].line, Some(1));
+    }
+    let fine = format!("fallback = {{ fr = \"en\" }}\nlanguage = \"en-US\"\n{EXAMPLE}");
+    assert!(OrderFile::parse(&fine).is_ok());
 }

@@ -9,6 +9,9 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::{Channel, GatePolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::bounces::BouncesConfig;
+use crate::outbox::channels::{self, ChannelConfig};
+use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,6 +32,18 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Whether `--as` is believed.
     pub trust_shell: bool,
+    pub statements: Statements,
+}
+
+/// Who may read the statements of orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statements {
+    /// Anyone with the address.
+    #[default]
+    Public,
+    /// Operators, and whoever holds a genuine notice.
+    Internal,
 }
 
 impl Default for ServerConfig {
@@ -37,6 +52,7 @@ impl Default for ServerConfig {
             listen: "127.0.0.1:8420".to_owned(),
             public_url: "http://127.0.0.1:8420".to_owned(),
             trust_shell: false,
+            statements: Statements::default(),
         }
     }
 }
@@ -76,6 +92,20 @@ pub struct NoticesConfig {
     pub from: String,
     pub transport: TransportKind,
     pub smtp: SmtpConfig,
+    pub test: TestConfig,
+    pub bounces: BouncesConfig,
+    pub limits: LimitsConfig,
+    /// `[[notices.channel]]`: where orders can be announced.
+    #[serde(rename = "channel")]
+    pub channels: Vec<ChannelConfig>,
+}
+
+/// The way of tests, apart from that of notices.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestConfig {
+    pub transport: TransportKind,
+    pub smtp: SmtpConfig,
 }
 
 impl Default for NoticesConfig {
@@ -84,6 +114,10 @@ impl Default for NoticesConfig {
             from: "IT Security <it-security@example.test>".to_owned(),
             transport: TransportKind::default(),
             smtp: SmtpConfig::default(),
+            test: TestConfig::default(),
+            bounces: BouncesConfig::default(),
+            limits: LimitsConfig::default(),
+            channels: Vec::new(),
         }
     }
 }
@@ -112,13 +146,16 @@ pub struct GateConfig {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DoveadmConfig {
-    pub url: Option<String>,
+    /// Host and port, such as `127.0.0.1:8080`.
+    pub address: Option<String>,
     pub api_key: String,
 }
 
 impl std::fmt::Debug for DoveadmConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DoveadmConfig").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("DoveadmConfig")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,9 +283,15 @@ impl Config {
             .smtp
             .check()
             .map_err(|e| format!("[notices.smtp] {e}"))?;
+        (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
+        channels::check(&self.notices.channels)?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
+        let bounces = self.notices.bounces.check(&self.notices.from);
+        bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
+        let limits = self.notices.limits.check();
+        limits.map_err(|e| format!("[notices.limits] {e}"))?;
         if !self.server.public_url.starts_with("http://")
             && !self.server.public_url.starts_with("https://")
         {

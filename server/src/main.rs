@@ -8,7 +8,6 @@ use countermand::cli::{self, Exit, Failure, Job, Place, World};
 use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, SystemClock};
 use countermand::config::{DatabaseConfig, NoticesConfig};
 use countermand::demo;
-use countermand::outbox::worker::Progress;
 use countermand::serve::{self, Options};
 use countermand_core::actor::Act;
 use countermand_core::order::when::When;
@@ -56,7 +55,8 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
             let open = place.open().await?;
             open.authorise(Act::Administer).await?;
             let print = place.print;
-            let sent = serve::send(open.app, &place.data, send.until_idle, sending_bar()).await;
+            let sent =
+                serve::send(open.app, &place.data, send.until_idle, cli::follow(print)).await;
             let progress = sent.map_err(|e| Failure::failed(format!("{e:#}")))?;
             print.answer(&progress, || {
                 format!(
@@ -75,22 +75,6 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
 fn failed(done: anyhow::Result<()>) -> Result<Exit, Failure> {
     done.map(|()| Exit::Done)
         .map_err(|e| Failure::failed(format!("{e:#}")))
-}
-
-/// How the sending goes on, on a terminal.
-fn sending_bar() -> impl Fn(&Progress) + Send + 'static {
-    let bar = indicatif::ProgressBar::new(0);
-    if let Ok(style) =
-        indicatif::ProgressStyle::with_template("{bar:40} {pos} of {len} notices  {msg}")
-    {
-        bar.set_style(style);
-    }
-    move |progress| {
-        let settled = progress.accepted + progress.rejected + progress.unknown;
-        bar.set_length(settled + (progress.in_flight + progress.claimed + progress.planned) as u64);
-        bar.set_position(settled);
-        bar.set_message(progress.trouble.clone().unwrap_or_default());
-    }
 }
 
 /// The demo has a folder of its own, new at every start and gone at its end.

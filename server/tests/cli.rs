@@ -1,12 +1,19 @@
 //! The command line from outside: what is printed, as which document, with which status.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "cli/bounced.rs"]
+mod bounced;
 #[path = "cli/shop.rs"]
 mod shop;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/stops.rs"]
+mod stops;
 #[path = "cli/story.rs"]
 mod story;
+mod support;
+#[path = "cli/texts.rs"]
+mod texts;
 
 #[test]
 fn transcripts() {

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "console/rehearse.rs"]
+mod rehearse;
+#[path = "console/stops.rs"]
+mod stops;
 #[path = "console/strangers.rs"]
 mod strangers;
 mod support;

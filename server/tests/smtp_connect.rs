@@ -25,10 +25,9 @@ async fn open(config: SmtpConfig) -> Session {
 
 fn mails(count: usize) -> Vec<Outgoing> {
     (0..count)
-        .map(|number| Outgoing {
-            from: "it@example.test".into(),
-            to: format!("p{number}@example.test"),
-            bytes: format!("Subject: {number}\r\n\r\nText\r\n").into_bytes(),
+        .map(|number| {
+            let text = format!("Subject: {number}\r\n\r\nText\r\n");
+            support::outgoing(&format!("p{number}@example.test"), text.as_bytes())
         })
         .collect()
 }

@@ -29,24 +29,27 @@ async fn open(config: SmtpConfig) -> Session {
     Session::open(&Transport::Smtp(config)).await.unwrap()
 }
 
+const BODY: &str = "Line\r\n.\r\n..two dots\r\n.end";
+
 fn id(number: usize) -> String {
     format!("<{number}@test>")
 }
 
 fn mail(number: usize) -> Outgoing {
-    mail_of(number, "Line\r\n.\r\n..two dots\r\n.end")
+    mail_of(number, BODY)
 }
 
 fn mail_of(number: usize, body: &str) -> Outgoing {
-    Outgoing {
-        from: "it@example.test".into(),
-        to: format!("p{number}@example.test"),
-        bytes: format!(
-            "Message-ID: {}\r\nSubject: {number}\r\n\r\n{body}\r\n",
-            id(number)
-        )
-        .into_bytes(),
-    }
+    support::outgoing(&to(number), &bytes_of(number, body))
+}
+
+fn to(number: usize) -> String {
+    format!("p{number}@example.test")
+}
+
+fn bytes_of(number: usize, body: &str) -> Vec<u8> {
+    let id = id(number);
+    format!("Message-ID: {id}\r\nSubject: {number}\r\n\r\n{body}\r\n").into_bytes()
 }
 
 fn mails(count: usize) -> Vec<Outgoing> {
@@ -90,11 +93,9 @@ async fn accepted_messages_arrive_byte_for_byte_with_the_relays_answer() {
         let recorded = recorder.accepted();
         assert_eq!(recorded.len(), 4);
         for (number, message) in recorded.iter().enumerate() {
-            let sent = mail(number);
-            assert_eq!(
-                (&message.from, &message.to, &message.bytes),
-                (&sent.from, &vec![sent.to], &sent.bytes)
-            );
+            assert_eq!(message.from, "it@example.test");
+            assert_eq!(message.to, [to(number)]);
+            assert_eq!(message.bytes, bytes_of(number, BODY));
         }
         assert_eq!(recorder.connections(), 1);
     }
@@ -283,8 +284,12 @@ async fn a_call_that_is_dropped_takes_its_connection_along() {
 async fn what_cannot_be_offered_is_settled_and_hurts_no_neighbour() {
     let recorder = Recorder::start();
     let mut batch = mails(4);
-    batch[0].to = "p0@example.test>\r\nRCPT TO:<eve@example.test".into();
-    batch[2].bytes = b"Subject: x\r\n\r\na\n.\nMAIL FROM:<eve@example.test>\r\n".to_vec();
+    batch[0] = support::outgoing(
+        "p0@example.test>\r\nRCPT TO:<eve@example.test",
+        &bytes_of(0, BODY),
+    );
+    let two_mails = b"Subject: x\r\n\r\na\n.\nMAIL FROM:<eve@example.test>\r\n";
+    batch[2] = support::outgoing(&to(2), two_mails);
     let outcomes = open(config(recorder.port())).await.deliver(&batch).await;
     assert_eq!(letters(&outcomes), "RARA", "{outcomes:?}");
     let received: Vec<_> = recorder
@@ -367,7 +372,7 @@ proptest! {
         let (received, begun) = (recorder.messages(), recorder.begun());
         for (number, outcome) in outcomes.iter().enumerate() {
             let answers: Vec<_> = received.iter().filter(|m| m.message_id == id(number)).map(|m| m.answer).collect();
-            let begun = begun.iter().filter(|b| b.to == [mail(number).to]).count();
+            let begun = begun.iter().filter(|b| b.to == [to(number)]).count();
             prop_assert!(answers.len() <= 1 && begun <= 1, "{number} more than once: {answers:?}");
             let answer = answers.first().copied();
             match outcome {

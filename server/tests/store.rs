@@ -10,6 +10,10 @@ mod fixture;
 
 #[path = "store/access.rs"]
 mod access;
+#[path = "store/bounces.rs"]
+mod bounces;
+#[path = "store/channels.rs"]
+mod channels;
 #[path = "store/corrections.rs"]
 mod corrections;
 #[path = "store/follow.rs"]
@@ -28,5 +32,9 @@ mod receipts;
 mod record;
 #[path = "store/reports.rs"]
 mod reports;
+#[path = "store/seal.rs"]
+mod seal;
+#[path = "store/stops.rs"]
+mod stops;
 #[path = "store/workers.rs"]
 mod workers;

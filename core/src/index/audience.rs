@@ -5,11 +5,9 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use super::Index;
-use super::judge::Known;
+use super::{Index, Rule};
 use crate::id::{OrderId, PersonId};
 use crate::order::file::Tell;
-use crate::verdict::Decision;
 
 /// How an order stands on the devices, now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -29,75 +27,58 @@ impl Index {
     /// with a device on which the app is present or unknown. People who come into scope later are
     /// in the set from then on.
     pub fn to_tell(&self, order: OrderId, at: Timestamp) -> RoaringBitmap {
-        self.people_where(order, at, |known| !matches!(known, Known::Absent))
+        self.whom(order, true, at)
     }
 
     /// Who still has a device with the app: whom to remind.
     pub fn to_remind(&self, order: OrderId, at: Timestamp) -> RoaringBitmap {
-        self.people_where(order, at, |known| matches!(known, Known::Present(..)))
+        self.whom(order, false, at)
     }
 
-    fn people_where(
-        &self,
-        order: OrderId,
-        at: Timestamp,
-        mut affected: impl FnMut(Known<'_>) -> bool,
-    ) -> RoaringBitmap {
-        let mut found = RoaringBitmap::new();
+    fn whom(&self, order: OrderId, unknown: bool, at: Timestamp) -> RoaringBitmap {
         let Some(rule) = self.rules.get(&order) else {
-            return found;
+            return RoaringBitmap::new();
         };
-        let everyone = rule.order.revision.file.audience.tell == Tell::Everyone;
-        for person in self.in_scope_people(&rule.order) {
-            let Some(person) = self.person(PersonId(person)) else {
-                continue;
-            };
-            if self.is_exempt(order, Some(person), None, at) {
-                continue;
-            }
-            let concerned = everyone
-                || self.devices_of(person.id).any(|device| {
-                    self.concerns(rule, person, device)
-                        && !self.is_exempt(order, None, Some(device), at)
-                        && affected(self.know(rule, device, at))
-                });
-            if concerned {
-                found.insert(person.id.0);
-            }
+        match rule.order.revision.file.audience.tell {
+            Tell::Everyone => self.people_concerned(rule, at),
+            Tell::Affected => self.people_with(rule, unknown, at),
         }
-        found
     }
 
     /// Counts over the order's devices at `at`.
     pub fn standing(&self, order: OrderId, at: Timestamp) -> Standing {
-        let mut standing = Standing::default();
         let Some(rule) = self.rules.get(&order) else {
-            return standing;
+            return Standing::default();
         };
-        let open = self.settings.doors_open.is_some();
-        for device in self.devices() {
-            let Some(person) = device.person.and_then(|p| self.person(p)) else {
-                continue;
-            };
-            if !self.concerns(rule, person, device) {
-                continue;
-            }
-            match self.know(rule, device, at) {
-                Known::Present(..) => standing.with_app += 1,
-                Known::Unknown(_) => standing.unknown += 1,
-                Known::Absent => continue,
-            }
-            let refused = self
-                .speak(rule, person, device, at)
-                .is_some_and(|r| r.decision == Decision::Deny);
-            if refused && !open {
-                standing.refused += 1;
-                if !self.refused_by_others(order, person, device, at) {
-                    standing.refused_by_this_alone += 1;
-                }
-            }
+        let (with_app, unknown) = self.devices_with(rule, at);
+        Standing {
+            with_app: with_app.len(),
+            unknown: unknown.len(),
+            refused: self.refused_devices(rule, at).len(),
+            refused_by_this_alone: self.refused_by_alone(order, at),
         }
-        standing
+    }
+
+    /// How many devices a retraction of the order would open again.
+    pub fn refused_by_alone(&self, order: OrderId, at: Timestamp) -> u64 {
+        let Some(rule) = self.rules.get(&order) else {
+            return 0;
+        };
+        let mut left = self.refused_devices(rule, at);
+        for other in self.rules.values().filter(|r| r.order.id != order) {
+            if left.is_empty() {
+                break;
+            }
+            left -= self.refused_devices(other, at);
+        }
+        left.len()
+    }
+
+    fn refused_devices(&self, rule: &Rule, at: Timestamp) -> RoaringBitmap {
+        match self.settings.doors_open {
+            Some(_) => RoaringBitmap::new(),
+            None => self.refused_by(rule, at),
+        }
     }
 
     /// How many people have been told of the order.
@@ -107,19 +88,11 @@ impl Index {
 
     /// Devices that some order refuses now.
     pub fn refused(&self, at: Timestamp) -> u64 {
-        if self.settings.doors_open.is_some() {
-            return 0;
-        }
-        let refuses = |device: &&crate::fleet::Device| {
-            let person = device.person.and_then(|p| self.person(p));
-            person.is_some_and(|person| {
-                self.rules
-                    .values()
-                    .filter_map(|r| self.speak(r, person, device, at))
-                    .any(|reason| reason.decision == Decision::Deny)
-            })
-        };
-        self.devices().filter(refuses).count() as u64
+        let refused = self
+            .rules
+            .values()
+            .map(|rule| self.refused_devices(rule, at));
+        refused.fold(RoaringBitmap::new(), |all, of| all | of).len()
     }
 
     /// Other orders that would still refuse the person one of their devices, if `order` were gone.

@@ -8,6 +8,7 @@
 mod audience;
 mod judge;
 mod preview;
+mod sets;
 
 pub use audience::Standing;
 pub use preview::UnknownGroups;
@@ -95,6 +96,7 @@ pub struct Index {
     groups: BTreeMap<String, RoaringBitmap>,
     /// Devices on which a sighting of the package still counts.
     carriers: HashMap<PackageNo, RoaringBitmap>,
+    sets: sets::Sets,
     rules: BTreeMap<OrderId, Rule>,
     exemptions: BTreeMap<ExemptionId, Exemption>,
     attestations: HashMap<(OrderId, PersonId), Attestation>,
@@ -121,6 +123,8 @@ impl Index {
                 self.attestations
                     .insert((attestation.order, attestation.person), attestation);
             }
+            // Nobody is told by a channel.
+            Fact::Told { person, .. } if person.is_channel() => {}
             Fact::Told { order, person, at } => {
                 if let Some(rule) = self.rules.get_mut(&order) {
                     match at {
@@ -175,6 +179,7 @@ impl Index {
     fn apply_device(&mut self, device: Device) {
         let id = device.id;
         if let Some(old) = slot(&mut self.devices, id.0).take() {
+            self.sets.remove(&old);
             for key in &old.keys {
                 if let Some(fits) = self.by_key.get_mut(key.canonical()) {
                     fits.retain(|d| *d != id);
@@ -206,6 +211,7 @@ impl Index {
                 .or_default()
                 .insert(id.0);
         }
+        self.sets.insert(&device);
         *slot(&mut self.devices, id.0) = Some(device);
     }
 

@@ -3,8 +3,13 @@
 //! Planned notices are derived, never stored: a receipt row begins with its first claim. So to
 //! publish or retract writes the same few rows whatever the size of the audience.
 
+pub mod channel;
+pub mod lint;
+pub mod mark;
 pub mod plan;
 pub mod render;
+pub mod seal;
+pub mod token;
 
 use std::fmt;
 use std::str::FromStr;
@@ -149,6 +154,9 @@ pub struct Counts {
     pub rejected: u64,
     pub unknown: u64,
     pub cancelled: u64,
+    /// Of the accepted, those that came back.
+    #[serde(default)]
+    pub bounced: u64,
 }
 
 impl Counts {

@@ -1,14 +1,17 @@
 //! From an order's texts to one person's mail. Markdown and minijinja; strict: a name that does not
 //! exist is an error when the order is checked, long before anyone is told.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, Template, UndefinedBehavior, Value, context};
 use pulldown_cmark::{Event, Options, Parser, html};
 
 use super::Kind;
 use crate::fleet::{Device, Person};
 use crate::order::file::Problem;
+use crate::order::texts::language_of;
 use crate::order::when::for_people;
 use crate::order::{Order, Retraction};
 
@@ -18,6 +21,8 @@ pub struct Rendered {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// In which the text is written: a locale, for who reads it aloud.
+    pub language: String,
 }
 
 /// What a text may speak of.
@@ -60,29 +65,31 @@ pub fn zone_of<'a>(person: &'a Person, order: &'a Order) -> &'a str {
 pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError> {
     let order = context.order;
     let zone = zone_of(context.person, order);
-    let (subject, body) = match order
-        .revision
-        .file
-        .text(kind.text_name(), &context.person.locale)
-    {
-        Some(text) => (text.subject.as_str(), text.body.as_str()),
-        None => default_text(kind),
+    let chosen = (order.revision.file).text(kind.text_name(), &context.person.locale);
+    let (language, (subject, body)) = match chosen {
+        Some(own) => (
+            own.language,
+            (own.text.subject.as_str(), own.text.body.as_str()),
+        ),
+        None => (OURS, default_text(kind)),
     };
     let fail = |what: String| RenderError {
         text: kind.text_name().to_owned(),
         what,
     };
-    let mut subject = fill(subject, context, zone, Words::Plain).map_err(fail)?;
+    let plain = Values::of(context, zone, Words::Plain);
+    let marked = Values::of(context, zone, Words::Markdown);
+    let mut subject = fill(&compile(subject).map_err(fail)?, &plain).map_err(fail)?;
     subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
     if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
         subject = format!("CORRECTION: {subject}");
     }
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
-    let text = compose(kind, body, context, zone, Words::Plain).map_err(fail)?;
-    let html = to_html(
-        &compose(kind, body, context, zone, Words::Markdown).map_err(fail)?,
-        &context.person.locale,
-    );
+    let body = compile(body).map_err(fail)?;
+    let (own, ours) = compose(kind, &body, context, zone, &plain).map_err(fail)?;
+    let text = own + &ours;
+    let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
+    let html = to_html(&own, &ours, language);
     if subject.is_empty() || text.trim().is_empty() {
         return Err(fail("it renders to nothing".to_owned()));
     }
@@ -90,8 +97,12 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         subject,
         text: format!("{text}\n"),
         html,
+        language: language.to_owned(),
     })
 }
+
+/// The language of the words that this program adds by itself.
+const OURS: &str = "en";
 
 /// How values stand in a text.
 #[derive(Clone, Copy, PartialEq)]
@@ -109,38 +120,44 @@ impl Words {
     }
 }
 
+/// The author's words, and those that stand after them whatever the author wrote.
 fn compose(
     kind: Kind,
-    body: &str,
+    body: &Template<'_, '_>,
     context: &Context<'_>,
     zone: &str,
-    words: Words,
-) -> Result<String, String> {
-    let mut text = fill(body, context, zone, words)?.trim().to_owned();
+    values: &Values,
+) -> Result<(String, String), String> {
+    let text = fill(body, values)?.trim().to_owned();
+    let mut ours = String::new();
     if kind == Kind::Correction {
-        text = correct(&text, context, zone, words);
+        ours = correct(&text, context, zone, values);
     }
     if !text.contains(&context.link) {
-        text.push_str(&format!(
+        ours.push_str(&format!(
             "\n\nThe present state of this order: <{}>",
             context.link
         ));
     }
-    Ok(text)
+    Ok((text, ours))
 }
 
 /// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
 /// whether mail was cut, whatever its author wrote.
-fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> String {
-    let order = context.order;
+fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> String {
+    let (order, words) = (context.order, values.words);
     let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
     let mut all = format!(
-        "{text}\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
+        "\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
         words.of(order.title()),
         for_people(sent, zone)
     );
     all.push_str(
         match (context.was_refused, context.still_forbidden.is_empty()) {
+            // Whoever reads it in a channel may be one or the other.
+            _ if context.person.id.is_channel() => {
+                " Mail that was refused because of it alone is open again."
+            }
             (true, true) => {
                 " Mail was refused to a device of yours because of it; it is open again."
             }
@@ -155,7 +172,12 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
     }
     if !context.still_forbidden.is_empty() {
         all.push_str(&format!(
-            "\n\nPlease note that another order still holds for you: {}.",
+            "\n\nPlease note that another order still holds{}: {}.",
+            if context.person.id.is_channel() {
+                ""
+            } else {
+                " for you"
+            },
             context
                 .still_forbidden
                 .iter()
@@ -167,10 +189,10 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, words: Words) -> Strin
     let quoted = order
         .revision
         .file
-        .notice
-        .for_locale(&context.person.locale)
-        .map(|t| t.subject.as_str());
-    if let Some(Ok(subject)) = quoted.map(|s| fill(s, context, zone, words)) {
+        .text(Kind::Order.text_name(), &context.person.locale)
+        .map(|own| own.text.subject.as_str());
+    let quoted = quoted.and_then(|s| fill(&compile(s).ok()?, values).ok());
+    if let Some(subject) = quoted {
         all.push_str(&format!(
             "\n\n> The order said: {}",
             subject.replace(['\r', '\n'], " ")
@@ -193,41 +215,70 @@ fn default_text(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-fn fill(template: &str, context: &Context<'_>, zone: &str, words: Words) -> Result<String, String> {
-    let order = context.order;
-    let file = &order.revision.file;
-    let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
-    let name = if context.person.name.is_empty() {
-        &context.person.email
-    } else {
-        &context.person.name
-    };
-    let devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
-    let values = context! {
-        order => context! {
-            title => words.of(&file.title),
-            reason => words.of(&file.reason),
-            comply_by => for_people(order.comply_by().at(), zone),
-            published_at => for_people(published_at, zone),
-            link => context.link.clone(),
-        },
-        person => context! { name => words.of(name), email => words.of(&context.person.email) },
-        apps => words.of(&order.revision.pins.in_words()),
-        devices => devices.join(", "),
-    };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    let filled = environment
-        .render_str(template, values)
-        .map_err(|e| match e.line() {
-            Some(line) => format!("line {line} of the text: {}", explain(&e)),
-            None => explain(&e),
-        })?;
+/// What the names in a text stand for.
+struct Values {
+    words: Words,
+    all: Value,
+}
+
+impl Values {
+    fn of(context: &Context<'_>, zone: &str, words: Words) -> Values {
+        let order = context.order;
+        let file = &order.revision.file;
+        let published_at = order.published().map_or(Timestamp::UNIX_EPOCH, |p| p.at);
+        let name = if context.person.name.is_empty() {
+            &context.person.email
+        } else {
+            &context.person.name
+        };
+        let mut devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
+        if context.person.id.is_channel() {
+            devices.push("your devices".to_owned());
+        }
+        let all = context! {
+            order => context! {
+                title => words.of(&file.title),
+                reason => words.of(&file.reason),
+                comply_by => for_people(order.comply_by().at(), zone),
+                published_at => for_people(published_at, zone),
+                link => context.link.clone(),
+            },
+            person => context! { name => words.of(name), email => words.of(&context.person.email) },
+            apps => words.of(&order.revision.pins.in_words()),
+            devices => devices.join(", "),
+        };
+        Values { words, all }
+    }
+}
+
+/// One for all: to make it, with its filters and tests, takes longer than to write a letter.
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment
+    })
+}
+
+fn compile(text: &str) -> Result<Template<'_, '_>, String> {
+    environment().template_from_str(text).map_err(in_words)
+}
+
+fn fill(template: &Template<'_, '_>, values: &Values) -> Result<String, String> {
+    let filled = template.render(values.all.clone()).map_err(in_words)?;
     if filled.len() > MAX_RENDERED {
         return Err(format!("it renders to more than {MAX_RENDERED} bytes"));
     }
     Ok(filled)
+}
+
+fn in_words(error: minijinja::Error) -> String {
+    match error.line() {
+        Some(line) => format!("line {line} of the text: {}", explain(&error)),
+        None => explain(&error),
+    }
 }
 
 fn explain(error: &minijinja::Error) -> String {
@@ -261,22 +312,33 @@ fn describe(device: &Device) -> String {
     format!("{} ({})", device.form_factor, device.platform)
 }
 
+/// A page in the language of its text; our own words in theirs, so that a reader aloud says both
+/// rightly.
+fn to_html(own: &str, ours: &str, language: &str) -> String {
+    let lang: String = language
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    let body = if language_of(language).eq_ignore_ascii_case(OURS) || ours.is_empty() {
+        markdown(&format!("{own}{ours}"))
+    } else {
+        let (own, ours) = (markdown(own), markdown(ours));
+        format!("{own}<div lang=\"{OURS}\">\n{ours}</div>\n")
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
+    )
+}
+
 /// Raw HTML in a text is shown, not obeyed.
-fn to_html(markdown: &str, locale: &str) -> String {
-    let lang = if locale.is_empty() { "en" } else { locale };
-    let events = Parser::new_ext(markdown, Options::empty()).map(|event| match event {
+fn markdown(text: &str) -> String {
+    let events = Parser::new_ext(text, Options::empty()).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         other => other,
     });
     let mut body = String::new();
     html::push_html(&mut body, events);
-    let lang: String = lang
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    format!(
-        "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
-    )
+    body
 }
 
 /// Renders every text for every locale in use, for an imagined person: what fails here would fail

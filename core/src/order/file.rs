@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::texts::{Text, Texts};
+use super::texts::{self, Chosen, Texts};
 use super::when::When;
 use crate::duration::Length;
 use crate::fleet::FormFactor;
@@ -24,6 +24,13 @@ pub struct OrderFile {
     /// True: never refuses, only counts.
     #[serde(default)]
     pub observe: bool,
+    /// The language of the plain texts, as a locale such as `en` or `pt-BR`. Absent: `en`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Who reads whose text, where a locale has none of its own: `{ gsw = "de" }`. Whoever is not
+    /// named here reads the plain text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallback: BTreeMap<String, String>,
     /// When the order ends by itself (RFC 3339, or a day). Absent: never.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -37,6 +44,8 @@ pub struct OrderFile {
     pub when_unknown: WhenUnknown,
     #[serde(default)]
     pub stages: Option<Stages>,
+    #[serde(default)]
+    pub announce: Announce,
     pub notice: Texts,
     #[serde(default)]
     pub reminder: Option<Texts>,
@@ -125,7 +134,8 @@ impl Default for Tell {
 pub struct Deadline {
     #[schemars(with = "String")]
     pub comply_by: When,
-    /// How long before it to remind.
+    /// How long before it to remind. A moved deadline moves the reminders with it, and everyone gets
+    /// each of them once: who had the first for the old deadline gets the second for the new one.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub remind: Vec<Length>,
@@ -200,16 +210,20 @@ impl Default for UnknownPolicy {
     }
 }
 
-/// How the notices go out.
+/// How the notices go out. Absent: all at once, and nothing stops them by itself.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stages {
-    /// A share of the audience, such as `1%`.
+    /// A share of the audience that is told first, such as `1%`. Who is in it follows from the order
+    /// and the person, and is the same after every pause and restart.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub canary: Option<Share>,
+    /// Instead of a share: groups that are told first.
     #[serde(default)]
     pub canary_groups: Vec<String>,
+    /// How long everyone else waits after that: from the publication; again from the resume of a hold,
+    /// and from that of notices that stopped in this very pause.
     #[serde(default = "a_quarter")]
     #[schemars(with = "String")]
     pub pause: Length,
@@ -217,21 +231,43 @@ pub struct Stages {
     pub hold_at: Option<HoldAt>,
 }
 
+impl Stages {
+    /// Whether somebody is told before the others.
+    pub fn has_canary(&self) -> bool {
+        self.canary.is_some() || !self.canary_groups.is_empty()
+    }
+}
+
 fn a_quarter() -> Length {
     Length::seconds(900)
 }
 
-/// What stops the notices by itself.
+/// What stops the order's notices by itself: whichever is reached first. Its refusals go on, and what
+/// is on its way then may still arrive. `order resume` lets the notices go on; what is counted by
+/// then stops them no more, only as much again does. Absent: nothing stops them.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldAt {
-    /// Share of settled notices that were rejected.
+    /// Share of rejected notices, such as `5%`: the notices stop when the rejected (hard bounces are
+    /// among them, corrections are not) are more than this share of the rejected and the people told
+    /// together. These two are taken for at least 20, or for the size of a smaller audience, so
+    /// that the first few answers weigh no more than that.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub rejected: Option<Share>,
-    /// People who said that it looks wrong.
+    /// How many people say that it looks wrong, 1 or more. Each person counts once.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub looks_wrong: Option<u32>,
+}
+
+/// Where notice and correction are posted for everyone to read, besides the mails to people.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Announce {
+    /// Names of channels, as `[[notices.channel]]` in the server's config has them. Absent: none.
+    #[serde(default)]
+    pub channels: Vec<String>,
 }
 
 /// A share in ten-thousandths, written as `1%` or `0.5%`.
@@ -257,9 +293,15 @@ impl std::str::FromStr for Share {
     }
 }
 
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}%", f64::from(self.0) / 100.0)
+    }
+}
+
 impl Serialize for Share {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&format_args!("{}%", f64::from(self.0) / 100.0))
+        s.collect_str(self)
     }
 }
 
@@ -365,12 +407,51 @@ impl OrderFile {
                     .into(),
             );
         }
-        if let Some(stages) = &self.stages
-            && stages.canary.is_some() != stages.canary_groups.is_empty()
-        {
+        if let Some(stages) = &self.stages {
+            if stages.canary.is_some() && !stages.canary_groups.is_empty() {
+                say(
+                    "[stages]",
+                    "stages takes either canary = \"1%\" or canary_groups, and not both".into(),
+                );
+            }
+            if !stages.has_canary() && stages.hold_at.is_none() {
+                say(
+                    "[stages]",
+                    "stages does nothing without canary = \"1%\", canary_groups or hold_at; name one of them, or leave [stages] out".into(),
+                );
+            }
+            if let Some(hold_at) = &stages.hold_at {
+                if hold_at.rejected.is_none() && hold_at.looks_wrong.is_none() {
+                    say("hold_at", "hold_at is empty; write { rejected = \"5%\", looks_wrong = 10 }, one of the two, or leave it out".into());
+                }
+                if hold_at.looks_wrong == Some(0) {
+                    say("hold_at", "hold_at.looks_wrong is 0, and nothing could ever be sent; write 1 or more, or leave it out".into());
+                }
+            }
+        }
+        if let Some(language) = self.language.as_ref().filter(|l| !texts::is_locale(l)) {
             say(
-                "[stages]",
-                "stages needs either canary = \"1%\" or canary_groups, and not both".into(),
+                "language",
+                format!("language «{language}» is no locale; write it like en or pt-BR"),
+            );
+        }
+        for (from, to) in &self.fallback {
+            let has_text = self.notice.own(to).is_some()
+                || texts::language_of(to).eq_ignore_ascii_case(texts::language_of(self.language()));
+            if !texts::is_locale(from) || !has_text {
+                say(
+                    "fallback",
+                    format!(
+                        "fallback «{from}» = «{to}»: expected a locale such as gsw, and one that [notice] has a text for"
+                    ),
+                );
+            }
+        }
+        let mut named = std::collections::BTreeSet::new();
+        if let Some(twice) = self.announce.channels.iter().find(|c| !named.insert(*c)) {
+            say(
+                "channels",
+                format!("announce.channels names «{twice}» twice; once is enough"),
             );
         }
         for (name, texts) in self.all_texts() {
@@ -393,11 +474,31 @@ impl OrderFile {
         .filter_map(|(name, texts)| Some((name, texts?)))
     }
 
-    /// The text of that kind for a locale, if this order has one of its own.
-    pub fn text(&self, kind: &str, locale: &str) -> Option<&Text> {
-        self.all_texts()
-            .find(|(name, _)| *name == kind)
-            .and_then(|(_, texts)| texts.for_locale(locale))
+    /// The language of the plain texts.
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
+
+    /// The text of that kind for a locale, if this order has one of its own: the locale's, that of
+    /// its language, that of the fallback declared for either, or the plain one.
+    pub fn text(&self, kind: &str, locale: &str) -> Option<Chosen<'_>> {
+        let (_, texts) = self.all_texts().find(|(name, _)| *name == kind)?;
+        let own = |locale: &str| {
+            let (language, text) = texts.own(locale)?;
+            Some(Chosen { language, text })
+        };
+        let declared = [locale, texts::language_of(locale)]
+            .into_iter()
+            .find_map(|tag| {
+                let mut fallbacks = self.fallback.iter();
+                fallbacks.find(|(from, _)| from.eq_ignore_ascii_case(tag))
+            });
+        let plain = || {
+            let text = texts.plain.as_ref()?;
+            let language = self.language();
+            Some(Chosen { language, text })
+        };
+        own(locale).or_else(|| own(declared?.1)).or_else(plain)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod file;
 pub mod pins;
 pub mod state;
+pub mod stop;
 pub mod texts;
 pub mod when;
 
@@ -17,10 +18,12 @@ pub use pins::{Match, Pins};
 pub use state::{
     Approval, Audience, Hold, Published, RetractAnswer, Retraction, State, TransitionError,
 };
+pub use stop::{LetPass, Stop};
 
 use crate::duration::Length;
 use crate::fleet::fold;
-use crate::id::OrderId;
+use crate::id::{OrderId, PersonId};
+use crate::notice::channel::Channels;
 use file::Weak;
 use state::State as S;
 use when::When;
@@ -34,6 +37,9 @@ pub struct Order {
     /// approver of their own words.
     pub authors: BTreeSet<String>,
     pub revision: Revision,
+    /// The channels that it names, with their numbers: given by the store as it is published.
+    #[serde(default, skip_serializing_if = "Channels::is_empty")]
+    pub channels: Channels,
     #[serde(flatten)]
     pub state: State,
 }
@@ -108,6 +114,7 @@ impl Order {
             created_at: revision.at,
             authors: BTreeSet::from([fold(&revision.by)]),
             revision,
+            channels: Channels::new(),
             state: State::Draft { sent_back: None },
         }
     }
@@ -160,6 +167,14 @@ impl Order {
     pub fn comply_by(&self) -> &When {
         self.published()
             .map_or(&self.revision.file.deadline.comply_by, |p| &p.comply_by)
+    }
+
+    /// The name of the channel that a recipient of its notices is.
+    pub fn channel(&self, recipient: PersonId) -> Option<&str> {
+        self.channels
+            .iter()
+            .find(|(_, number)| PersonId::channel(**number) == recipient)
+            .map(|(name, _)| name.as_str())
     }
 
     pub fn is_held(&self) -> bool {

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::Order;
+use super::stop::{LetPass, Stop};
 use super::when::When;
 use crate::duration::Length;
 use crate::fleet::fold;
@@ -69,6 +70,11 @@ pub struct Published {
     pub comply_by: When,
     /// No refusal before `min_notice` after the last resume.
     pub resumed_at: Option<Timestamp>,
+    /// Its notices stopped by themselves, and wait for a responder.
+    #[serde(default)]
+    pub stopped: Option<Stop>,
+    #[serde(default)]
+    pub let_pass: Option<LetPass>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -83,6 +89,9 @@ pub struct Retraction {
     pub by: String,
     pub at: Timestamp,
     pub reason: String,
+    /// How it came to the mistake, where that is known yet: `reason` says what was wrong.
+    #[serde(default)]
+    pub cause: Option<String>,
     pub answer: RetractAnswer,
 }
 
@@ -101,6 +110,9 @@ pub struct RetractAnswer {
     pub devices_restored: u64,
     /// Exports taken by systems that hold state of their own, yet to be undone there.
     pub exports_outstanding: Vec<String>,
+    /// Channels that are to be corrected too. They are in none of the numbers above.
+    #[serde(default)]
+    pub channels: Vec<String>,
 }
 
 /// A step that the order's state does not allow.
@@ -137,7 +149,7 @@ impl State {
 }
 
 impl Order {
-    fn wrong(&self, step: &'static str, mend: &'static str) -> TransitionError {
+    pub(super) fn wrong(&self, step: &'static str, mend: &'static str) -> TransitionError {
         TransitionError::WrongState {
             order: self.id.short(),
             state: self.state.name(),
@@ -224,6 +236,8 @@ impl Order {
                     at,
                     comply_by,
                     resumed_at: None,
+                    stopped: None,
+                    let_pass: None,
                 };
                 Ok(Order {
                     state: State::Published(published),
@@ -255,22 +269,6 @@ impl Order {
                 })
             }
             _ => Err(self.wrong("held", "only a published order is held")),
-        }
-    }
-
-    pub fn resume(self, at: Timestamp) -> Result<Order, TransitionError> {
-        match self.state {
-            State::Held { published, .. } => {
-                let published = Published {
-                    resumed_at: Some(at),
-                    ..published
-                };
-                Ok(Order {
-                    state: State::Published(published),
-                    ..self
-                })
-            }
-            _ => Err(self.wrong("resumed", "only a held order is resumed")),
         }
     }
 
@@ -328,6 +326,36 @@ impl Order {
             _ => Err(self.wrong(
                 "retracted",
                 "only what was published is retracted; withdraw it instead",
+            )),
+        }
+    }
+}
+
+impl Order {
+    /// Says how it came to the mistake, or says it better. Nothing else of a retraction changes.
+    pub fn say_cause(self, cause: &str) -> Result<Order, TransitionError> {
+        match self.state {
+            State::Retracted {
+                published,
+                hold,
+                retraction,
+            } => {
+                let retraction = Retraction {
+                    cause: Some(cause.to_owned()),
+                    ..retraction
+                };
+                Ok(Order {
+                    state: State::Retracted {
+                        published,
+                        hold,
+                        retraction,
+                    },
+                    ..self
+                })
+            }
+            _ => Err(self.wrong(
+                "given a cause",
+                "a cause says how a retracted order came to be wrong; retract it first",
             )),
         }
     }

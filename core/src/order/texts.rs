@@ -76,7 +76,7 @@ impl JsonSchema for Texts {
 }
 
 /// Two or three letters, then subtags: enough of BCP 47 to tell a locale from a misspelt key.
-fn is_locale(text: &str) -> bool {
+pub(super) fn is_locale(text: &str) -> bool {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or("");
     (2..=3).contains(&language.len())
@@ -84,19 +84,28 @@ fn is_locale(text: &str) -> bool {
         && parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
+/// `de` of `de-AT`.
+pub fn language_of(locale: &str) -> &str {
+    locale.split('-').next().unwrap_or("")
+}
+
+/// The text that serves a locale, and the language that it is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chosen<'a> {
+    pub language: &'a str,
+    pub text: &'a Text,
+}
+
 impl Texts {
-    /// The text for `locale`: its own, its language's, or the plain one.
-    pub fn for_locale(&self, locale: &str) -> Option<&Text> {
+    /// The text of `locale` itself, or of its language, with the locale that it is written for.
+    pub fn own(&self, locale: &str) -> Option<(&str, &Text)> {
         let find = |tag: &str| {
-            self.by_locale
-                .iter()
-                .find(|(l, _)| l.eq_ignore_ascii_case(tag))
-                .map(|(_, t)| t)
+            let mut texts = self.by_locale.iter();
+            texts.find(|(l, _)| l.eq_ignore_ascii_case(tag))
         };
-        let language = locale.split('-').next().unwrap_or("");
         find(locale)
-            .or_else(|| find(language))
-            .or(self.plain.as_ref())
+            .or_else(|| find(language_of(locale)))
+            .map(|(locale, text)| (locale.as_str(), text))
     }
 
     /// Every text, with its locale (`None` for the plain one).

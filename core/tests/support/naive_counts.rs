@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countermand_core::evidence::Unknown;
+use countermand_core::index::Standing;
 use countermand_core::order::file::Tell;
 use countermand_core::order::{Audience, OrderFile, approval_digest};
 use countermand_core::preview::Preview;
@@ -49,6 +50,64 @@ impl Naive {
             }
         }
         found
+    }
+
+    /// Those of them with the app itself, or everyone.
+    pub fn to_remind(&self, order: &OrderLife, at: Timestamp) -> BTreeSet<u32> {
+        let has_app = |person: u32| {
+            self.devices.values().any(|d| {
+                d.person.map(|p| p.0) == Some(person)
+                    && order.file.forbid.on.contains(&d.form_factor)
+                    && !self.is_exempt(order.id, None, Some(d), at)
+                    && matches!(self.know(order, d, at), Known::Present(..))
+            })
+        };
+        let mut found = self.to_tell(order, at);
+        found.retain(|p| order.file.audience.tell == Tell::Everyone || has_app(*p));
+        found
+    }
+
+    pub fn standing(&self, order: &OrderLife, at: Timestamp) -> Standing {
+        let mut standing = Standing::default();
+        for device in self.devices.values() {
+            let Some(person) = self.owner(device).filter(|p| order.names(p)) else {
+                continue;
+            };
+            if !order.file.forbid.on.contains(&device.form_factor) {
+                continue;
+            }
+            match self.know(order, device, at) {
+                Known::Present(..) => standing.with_app += 1,
+                Known::Unknown(_) => standing.unknown += 1,
+                Known::Absent => {}
+            }
+            let denies = |o: &OrderLife| {
+                self.speak(o, person, device, at)
+                    .is_some_and(|r| r.decision == Decision::Deny)
+            };
+            if denies(order) && self.settings.doors_open.is_none() {
+                standing.refused += 1;
+                let others = self.orders.iter().any(|o| o.id != order.id && denies(o));
+                standing.refused_by_this_alone += u64::from(!others);
+            }
+        }
+        standing
+    }
+
+    /// Devices that some order refuses.
+    pub fn refused(&self, at: Timestamp) -> u64 {
+        if self.settings.doors_open.is_some() {
+            return 0;
+        }
+        let refused = self.devices.values().filter(|device| {
+            self.owner(device).is_some_and(|person| {
+                self.orders.iter().any(|o| {
+                    self.speak(o, person, device, at)
+                        .is_some_and(|r| r.decision == Decision::Deny)
+                })
+            })
+        });
+        refused.count() as u64
     }
 
     pub fn preview(&self, order: &OrderLife, at: Timestamp) -> Option<Preview> {

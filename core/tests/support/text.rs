@@ -57,6 +57,7 @@ pub fn retraction(at: Timestamp) -> Retraction {
         by: "responder@example.test".to_owned(),
         at,
         reason: "sent in error".to_owned(),
+        cause: None,
         answer: Default::default(),
     }
 }

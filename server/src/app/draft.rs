@@ -58,27 +58,16 @@ impl App {
                 .map(|p| p.locale.clone())
                 .collect()
         };
-        render::check(order, locales.iter().map(String::as_str))
+        // Announcements are in nobody's locale.
+        let announced = !order.revision.file.announce.channels.is_empty();
+        let nobodys = announced.then_some("");
+        let mut problems = render::check(order, locales.iter().map(String::as_str).chain(nobodys));
+        problems.extend(self.channel_problems(order));
+        problems
     }
 
     pub fn check_order(&self, text: &str) -> Result<Order> {
         self.read_order(text, OrderId(uuid::Uuid::nil()), 0, "nobody")
-    }
-
-    /// What an author should know and may want: it keeps nobody from submitting.
-    pub fn lints(&self, order: &Order) -> Vec<String> {
-        let file = &order.revision.file;
-        let mut lints = Vec::new();
-        if file.stages.as_ref().is_some_and(|s| s.hold_at.is_some()) {
-            lints.push("stages.hold_at is read, but does not stop notices yet: watch the rejections, and hold by hand".to_owned());
-        }
-        if file.deadline.comply_by.at() <= self.now() {
-            lints.push(format!(
-                "the deadline {} is past: people would be refused {} after they are told",
-                file.deadline.comply_by, file.deadline.min_notice
-            ));
-        }
-        lints
     }
 
     /// What a file, or an order, would do now.

@@ -2,19 +2,26 @@
 //! checks who may, asks the core what follows, commits one change and lets the index catch up.
 
 pub mod attest;
+pub mod bounces;
+pub mod channels;
 pub mod decide;
 pub mod draft;
 pub mod exempt;
 pub mod import;
+pub mod lints;
 pub mod mode;
 pub mod notices;
 pub mod office;
 pub mod operators;
 pub mod publish;
+pub mod purge;
+pub mod rehearse;
 pub mod respond;
 pub mod retract;
 pub mod review;
 pub mod show;
+pub mod stops;
+pub mod verify;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,11 +29,13 @@ use std::sync::Arc;
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::{Change, Commit, Step};
 use countermand_core::fleet::fold;
+use countermand_core::notice::seal::SealKey;
 use countermand_core::order::{Order, Problem, TransitionError};
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
+use crate::failpoint::{self, Moment};
 use crate::live::Live;
 use crate::store::{Store, StoreError, StoredOrder};
 
@@ -93,6 +102,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub config: Arc<Config>,
+    /// Seals what is sent: the links in notices, and marks that come back with bounces.
+    seal: SealKey,
 }
 
 impl App {
@@ -110,12 +121,25 @@ impl App {
             config.mode,
         )
         .await?;
+        App::over(store, live, clock, ids, Arc::new(config)).await
+    }
+
+    /// The same over parts that are there already.
+    pub async fn over(
+        store: Arc<Store>,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        config: Arc<Config>,
+    ) -> Result<App> {
+        let seal = store.seal_key(|| ids.secret()).await?;
         Ok(App {
             store,
             live,
+            seal,
             clock,
             ids,
-            config: Arc::new(config),
+            config,
         })
     }
 
@@ -206,6 +230,7 @@ impl App {
         if let Err(error) = self.live.follow().await {
             tracing::warn!(%error, "committed, but the view does not follow yet");
         }
+        failpoint::pass(Moment::ChangeFollowed);
         Ok(())
     }
 

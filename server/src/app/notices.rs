@@ -1,15 +1,27 @@
 //! What each notice says, and how the sending stands.
 
-use countermand_core::fleet::Device;
+use countermand_core::fleet::{Device, Person};
 use countermand_core::id::PersonId;
+use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
+use jiff::Timestamp;
 
 use super::{App, AppError, Result};
 
+/// What a notice says beyond order and person.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Where the order's state stands.
+    pub link: String,
+    pub was_refused: bool,
+    /// Titles of other orders that still forbid an app to the person.
+    pub still_forbidden: Vec<String>,
+}
+
 impl App {
-    /// The notice of that kind to that person.
+    /// The notice of that kind to that person, to be looked at: its link proves nothing.
     pub fn letter(
         &self,
         order: &Order,
@@ -21,27 +33,71 @@ impl App {
         let person = view
             .person(person)
             .ok_or_else(|| AppError::Input(format!("there is no person number {person}")))?;
-        let devices: Vec<&Device> = view
-            .devices_of(person.id)
-            .filter(|d| countermand_core::scope::names(&order.revision.file, d))
-            .collect();
-        let still_forbidden = match kind {
-            Kind::Correction => view
-                .still_forbidden(order.id, person.id, self.now())
-                .into_iter()
-                .filter_map(|o| view.order(o))
-                .map(|o| o.title().to_owned())
-                .collect(),
-            _ => Vec::new(),
-        };
-        let context = Context {
-            order,
-            person,
-            devices,
+        let known = Known {
             link: self.config.statement_link(order.id),
             was_refused,
-            still_forbidden,
+            still_forbidden: still_forbidden(&view, order, person, kind, self.now()),
         };
-        render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))
+        written(&view, order, person, kind, known)
     }
+
+    /// The same to be sent: its link proves that it is genuine, to whoever asks the statement.
+    pub(super) fn sealed_letter(
+        &self,
+        view: &Index,
+        order: &Order,
+        person: &Person,
+        kind: Kind,
+        was_refused: bool,
+    ) -> Result<Rendered> {
+        let known = Known {
+            link: self.sealed_link(order, person.id, kind),
+            was_refused,
+            still_forbidden: still_forbidden(view, order, person, kind, self.now()),
+        };
+        written(view, order, person, kind, known)
+    }
+}
+
+// These take the view that their caller holds: to ask for a second one beside it would wait for a
+// writer who waits for the first.
+
+/// Titles of other orders that still forbid an app to that person: what a correction says.
+pub(super) fn still_forbidden(
+    view: &Index,
+    order: &Order,
+    person: &Person,
+    kind: Kind,
+    now: Timestamp,
+) -> Vec<String> {
+    if kind != Kind::Correction {
+        return Vec::new();
+    }
+    view.still_forbidden(order.id, person.id, now)
+        .into_iter()
+        .filter_map(|o| view.order(o))
+        .map(|o| o.title().to_owned())
+        .collect()
+}
+
+pub(super) fn written(
+    view: &Index,
+    order: &Order,
+    person: &Person,
+    kind: Kind,
+    known: Known,
+) -> Result<Rendered> {
+    let devices: Vec<&Device> = view
+        .devices_of(person.id)
+        .filter(|d| countermand_core::scope::names(&order.revision.file, d))
+        .collect();
+    let context = Context {
+        order,
+        person,
+        devices,
+        link: known.link,
+        was_refused: known.was_refused,
+        still_forbidden: known.still_forbidden,
+    };
+    render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))
 }

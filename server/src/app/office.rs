@@ -1,14 +1,14 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
-use countermand_core::id::OrderId;
-use countermand_core::notice::Kind;
+use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::plan::{self, Due};
+use countermand_core::notice::{Key, Kind, mark};
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
 use super::App;
-use crate::outbox::office::{Brief, Letter, Office};
+use crate::outbox::office::{Announcement, Asked, Brief, Letter, Mark, Office};
 
 impl Office for App {
     fn version(&self) -> i64 {
@@ -17,13 +17,20 @@ impl Office for App {
 
     fn standing(&self, now: Timestamp) -> Vec<OrderId> {
         let view = self.live.view();
-        let sends =
-            |o: &&Order| matches!(o.state, State::Published(_)) && o.in_force(now).is_some();
+        let sends = |o: &&Order| {
+            matches!(o.state, State::Published(_))
+                && o.stop().is_none()
+                && o.in_force(now).is_some()
+        };
         view.orders().filter(sends).map(|o| o.id).collect()
     }
 
     fn due(&self, order: OrderId, refused: &RoaringBitmap, now: Timestamp) -> Vec<Due> {
         plan::due(&self.live.view(), order, refused, now)
+    }
+
+    fn announcements(&self, order: OrderId, now: Timestamp) -> Option<Due> {
+        plan::announcements(&self.live.view(), order, now)
     }
 
     fn retracted(&self) -> Vec<OrderId> {
@@ -35,36 +42,65 @@ impl Office for App {
             .collect()
     }
 
+    fn stop_if_needed(&self, order: OrderId) -> Asked<'_> {
+        Box::pin(async move { App::stop_if_needed(self, order).await.map(drop) })
+    }
+
+    fn domain(&self, person: PersonId) -> Option<String> {
+        let view = self.live.view();
+        let (_, domain) = view.person(person)?.email.rsplit_once('@')?;
+        Some(domain.to_owned())
+    }
+
+    fn mark(&self, key: &Key) -> Option<Mark> {
+        let notices = &self.config.notices;
+        if !notices.bounces.is_on() {
+            return None;
+        }
+        let text = mark::write(key, &self.seal);
+        Some(Mark {
+            envelope_from: notices.bounces.envelope(&notices.from, &text)?,
+            text,
+        })
+    }
+
+    fn knows(&self, key: &Key) -> bool {
+        let view = self.live.view();
+        let fits = |o: &Order| key.kind != Kind::Correction || o.retraction().is_some();
+        view.order(key.order).is_some_and(fits) && view.person(key.person).is_some()
+    }
+
     fn write(&self, brief: &Brief) -> Result<Letter, String> {
-        let (order, to_name, to_address) = {
-            let view = self.live.view();
-            let order = view
-                .order(brief.key.order)
-                .ok_or("the order is not known here")?
-                .clone();
-            let person = view
-                .person(brief.key.person)
-                .ok_or("the person is not known here")?;
-            (order, person.name.clone(), person.email.clone())
-        };
-        if let Some(why) = too_late(&order, brief.key.kind, self.now()) {
+        let view = self.live.view();
+        let order = view
+            .order(brief.key.order)
+            .ok_or("the order is not known here")?;
+        let person = view
+            .person(brief.key.person)
+            .ok_or("the person is not known here")?;
+        if let Some(why) = too_late(order, brief.key.kind, self.now()) {
             return Err(why.to_owned());
         }
         let mail = self
-            .letter(&order, brief.key.person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&view, order, person, brief.key.kind, brief.was_refused)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
-            to_name,
-            to_address,
+            to_name: person.name.clone(),
+            to_address: person.email.clone(),
             subject: mail.subject,
             text: mail.text,
             html: mail.html,
+            language: mail.language,
         })
+    }
+
+    fn announce(&self, brief: &Brief) -> Result<Announcement, String> {
+        self.announcement(brief)
     }
 }
 
 /// A notice that waited for a retry may have outlived what it is about.
-fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
+pub(super) fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
     if kind == Kind::Correction {
         return None;
     }

@@ -23,6 +23,7 @@ impl App {
                     )));
                 }
             }
+            self.need_channels(&stored.order)?;
             Ok(stored.order.clone().publish(&fold(actor.name()), at)?)
         })
         .await

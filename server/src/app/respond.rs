@@ -7,7 +7,7 @@ use countermand_core::order::when::When;
 use countermand_core::order::{Order, State};
 use serde_json::json;
 
-use super::{App, Result};
+use super::{App, AppError, Result};
 
 impl App {
     /// Stops notices and turns the order's refusals into warnings.
@@ -23,10 +23,18 @@ impl App {
         .await
     }
 
+    /// Lifts a hold, a stop of the notices, or both. What is rejected and reported by now stops them no
+    /// more: whoever resumes lets it pass.
     pub async fn resume(&self, actor: &Actor, id: &str) -> Result<Order> {
         self.authorise(actor, Act::Respond).await?;
+        let order = self.store.order_called(id).await?.order.id;
+        let rejected = self.store.rejections(order).await?;
+        let looks_wrong = self.store.looks_wrong(order).await?;
         self.step(actor, id, Step::Resume, json!({}), |stored, at| {
-            Ok(stored.order.clone().resume(at)?)
+            Ok(stored
+                .order
+                .clone()
+                .resume_past(at, rejected, looks_wrong)?)
         })
         .await
     }
@@ -40,6 +48,26 @@ impl App {
             Step::Extend,
             json!({ "to": to.to_string() }),
             |stored, _| Ok(stored.order.clone().extend(to.clone())?),
+        )
+        .await
+    }
+
+    /// Says how a retracted order came to be wrong; it stands on the statement from then on.
+    pub async fn say_cause(&self, actor: &Actor, id: &str, cause: &str) -> Result<Order> {
+        self.authorise(actor, Act::Respond).await?;
+        let cause = cause.trim();
+        if cause.is_empty() {
+            return Err(AppError::Input(
+                "a cause is a few words on how the order came to be wrong; it stands on the statement"
+                    .to_owned(),
+            ));
+        }
+        self.step(
+            actor,
+            id,
+            Step::Cause,
+            json!({ "cause": cause }),
+            |stored, _| Ok(stored.order.clone().say_cause(cause)?),
         )
         .await
     }

@@ -3,6 +3,7 @@
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::Change;
 use countermand_core::fleet::fold;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::order::{Order, RetractAnswer, Retraction};
 use jiff::Timestamp;
@@ -13,6 +14,17 @@ use crate::store::StoreError;
 impl App {
     /// Takes an order back. Retracting again changes nothing and answers the same (invariant 30).
     pub async fn retract(&self, actor: &Actor, id: &str, reason: &str) -> Result<RetractAnswer> {
+        self.retract_knowing(actor, id, reason, "").await
+    }
+
+    /// The same where it is known already how it came to the mistake; an empty cause is not known yet.
+    pub async fn retract_knowing(
+        &self,
+        actor: &Actor,
+        id: &str,
+        reason: &str,
+        cause: &str,
+    ) -> Result<RetractAnswer> {
         self.authorise(actor, Act::Respond).await?;
         if reason.trim().is_empty() {
             return Err(AppError::Input(
@@ -22,20 +34,19 @@ impl App {
         }
         loop {
             let stored = self.store.order_called(id).await?;
-            if let Some(retraction) = stored.order.retraction() {
-                return Ok(retraction.answer.clone());
+            if stored.order.retraction().is_some() {
+                return self.answer(stored.order).await;
             }
             let at = self.now();
             let planned = self.waiting(&stored.order, at).await?;
-            let restored = self
-                .live
-                .view()
-                .standing(stored.order.id, at)
-                .refused_by_this_alone;
+            let restored = self.live.view().refused_by_alone(stored.order.id, at);
             let retraction = Retraction {
                 by: fold(actor.name()),
                 at,
                 reason: reason.trim().to_owned(),
+                cause: Some(cause.trim())
+                    .filter(|c| !c.is_empty())
+                    .map(str::to_owned),
                 answer: RetractAnswer {
                     devices_restored: restored,
                     ..RetractAnswer::default()
@@ -51,19 +62,28 @@ impl App {
                 // Somebody was quicker: look again. Each round means that another change went through.
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
-                Ok(()) => {
-                    let stored = self
-                        .store
-                        .order_called(&stored.order.id.to_string())
-                        .await?;
-                    return Ok(stored
-                        .order
-                        .retraction()
-                        .map(|r| r.answer.clone())
-                        .unwrap_or_default());
-                }
+                // Now it is done. The next round counts what it did.
+                Ok(()) => {}
             }
         }
+    }
+
+    /// What a retraction did. It is counted once, by who asks first.
+    pub async fn answer(&self, mut order: Order) -> Result<RetractAnswer> {
+        while let Some(answer) = self.store.count_retraction(&order).await? {
+            let change = Change::Counted {
+                order: order.id,
+                answer,
+            };
+            let counter = Actor::System("count".to_owned());
+            match self.commit(&counter, change).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+            order = self.store.order_called(&order.id.to_string()).await?.order;
+        }
+        let answer = order.retraction().map(|r| r.answer.clone());
+        Ok(answer.unwrap_or_default())
     }
 
     /// Which notices of a standing order are yet to be sent, those among them that wait for a resume
@@ -92,19 +112,17 @@ impl App {
     pub async fn preview_retraction(&self, order: &Order) -> Result<RetractAnswer> {
         let at = self.now();
         let (unclaimed, _) = self.planned(order).await?;
-        let restored = self
-            .live
-            .view()
-            .standing(order.id, at)
-            .refused_by_this_alone;
+        let restored = self.live.view().refused_by_alone(order.id, at);
         let (notices, _) = self.store.receipt_counts(order.id).await?;
+        let to_correct = self.store.would_correct(order.id).await?;
         Ok(RetractAnswer {
             cancelled: unclaimed + notices.claimed,
             unclaimed,
             in_flight: notices.in_flight,
             accepted: notices.accepted,
             unknown: notices.unknown,
-            corrections_planned: self.store.would_correct(order.id).await?.len(),
+            channels: App::channels_in(order, &to_correct),
+            corrections_planned: Lane::People.of(to_correct).len(),
             devices_restored: restored,
             exports_outstanding: Vec::new(),
         })

@@ -2,9 +2,11 @@
 
 use countermand_core::actor::{Act, Actor};
 use countermand_core::index::Standing;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Counts, Kind};
 use countermand_core::order::Order;
 
+use super::channels::AtChannel;
 use super::{App, Result};
 
 /// An order with how it stands now.
@@ -16,6 +18,10 @@ pub struct Shown {
     /// Of the planned notices, those that wait for nothing.
     pub due: u64,
     pub corrections: Counts,
+    /// How many people said that it looks wrong.
+    pub looks_wrong: u64,
+    /// Apart from the counts, which are of people.
+    pub channels: Vec<AtChannel>,
     pub standing: Standing,
 }
 
@@ -42,12 +48,16 @@ impl App {
         let (notices, corrections, due) = self.told(&order).await?;
         let at = self.now();
         let standing = self.live.view().standing(order.id, at);
+        let looks_wrong = self.store.looks_wrong(order.id).await?;
+        let channels = self.at_channels(&order).await?;
         Ok(Shown {
             state: order.state_name(at),
             order,
             notices,
             due,
             corrections,
+            looks_wrong,
+            channels,
             standing,
         })
     }
@@ -57,9 +67,9 @@ impl App {
         let (mut notices, mut corrections) = self.store.receipt_counts(order.id).await?;
         let due;
         (notices.planned, due) = self.planned(order).await?;
-        if let Some(retraction) = order.retraction() {
-            notices.cancelled += retraction.answer.unclaimed;
-            let people = self.store.to_correct(order.id).await?;
+        if order.retraction().is_some() {
+            notices.cancelled += self.answer(order.clone()).await?.unclaimed;
+            let people = Lane::People.of(self.store.to_correct(order.id).await?);
             corrections.planned =
                 (people - self.store.receipted(order.id, Kind::Correction).await?).len();
         }

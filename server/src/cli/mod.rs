@@ -25,6 +25,7 @@ mod place;
 mod print;
 mod rejects;
 mod restore;
+mod sending;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand, ValueHint};
 pub use failure::{Exit, Failure};
 pub use place::{Open, Place, World};
 pub use print::Printer;
+pub use sending::follow;
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -137,6 +139,9 @@ pub async fn run(cli: Cli, world: World) -> Result<Job> {
         Command::Mode(c) => c.run(&place).await,
         Command::Doors(c) => c.run(&place).await,
         Command::Notices(notices::Notices::Status(c)) => c.run(&place).await,
+        Command::Notices(notices::Notices::Preview(c)) => c.run(&place).await,
+        Command::Notices(notices::Notices::Test(c)) => c.run(&place).await,
+        Command::Notices(notices::Notices::Unreached(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Send(c)) => return Ok(Job::Send(place, c)),
         Command::Audit(c) => c.run(&place).await,
         Command::Serve(c) => return Ok(Job::Serve(place, c.checked()?)),

@@ -36,9 +36,9 @@ use crate::config::GateConfig;
 use crate::live::Live;
 use crate::store::Store;
 
+use doveadm::Doveadm;
 use metrics::{DoorFigures, Metrics};
 use page::RefusedPage;
-use doveadm::Doveadm;
 use record::Recorder;
 use sessions::Sessions;
 

@@ -73,7 +73,11 @@ impl Sessions {
 }
 
 fn newest(logins: &HashMap<String, Standing>) -> Timestamp {
-    logins.values().map(|s| s.since).max().unwrap_or(Timestamp::MIN)
+    logins
+        .values()
+        .map(|s| s.since)
+        .max()
+        .unwrap_or(Timestamp::MIN)
 }
 
 impl Gate {
@@ -109,9 +113,14 @@ impl Gate {
         }
         let age = self.live.age(now);
         let refusing = |asked: &Asked| match self.judge(asked, now, age) {
-            Outcome::Answer(answer) if answer.decision == Decision::Deny => {
-                Some(answer.verdict.because.iter().map(|r| r.order).collect::<Vec<_>>())
-            }
+            Outcome::Answer(answer) if answer.decision == Decision::Deny => Some(
+                answer
+                    .verdict
+                    .because
+                    .iter()
+                    .map(|r| r.order)
+                    .collect::<Vec<_>>(),
+            ),
             _ => None,
         };
         let all = self.sessions.all();
@@ -134,13 +143,14 @@ impl Gate {
                 all.remove(peer);
             }
         }
-        let view = self.live.view();
-        let kicks = chunk.iter().map(|(peer, orders)| Kick {
-            person: view.person_called(&peer.user).map(|p| p.id),
-            orders: orders.iter().copied().collect(),
-        });
-        let kicks: Vec<Kick> = kicks.collect();
-        drop(view);
+        let kicks: Vec<Kick> = {
+            let view = self.live.view();
+            let kick = |(peer, orders): &(Peer, Vec<OrderId>)| Kick {
+                person: view.person_called(&peer.user).map(|p| p.id),
+                orders: orders.iter().copied().collect(),
+            };
+            chunk.iter().map(kick).collect()
+        };
         let commit = Commit {
             actor: Actor::System("gate".to_owned()),
             at: self.clock.now(),

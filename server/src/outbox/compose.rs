@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use countermand_core::notice::{Key, Kind, ReceiptState};
 
+use super::bounces::report::MARK_HEADER;
 use super::lease::Lease;
 use super::message::{MessageError, NoticeMail, bare_address};
 use super::office::{Brief, Office};
@@ -13,7 +14,7 @@ use crate::clock::Clock;
 use crate::store::{Claim, Store};
 
 /// Writes the mails of one sender.
-pub(super) struct Desk {
+pub struct Desk {
     pub(super) store: Arc<Store>,
     pub(super) office: Arc<dyn Office>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,7 +35,8 @@ impl fmt::Debug for Desk {
 }
 
 /// Why there is no mail.
-pub(super) enum NoMail {
+#[derive(Debug)]
+pub enum NoMail {
     /// There never will be one.
     Never(String),
     /// Something failed that may work later.
@@ -42,7 +44,7 @@ pub(super) enum NoMail {
 }
 
 impl Desk {
-    pub(super) fn new(
+    pub fn new(
         store: Arc<Store>,
         office: Arc<dyn Office>,
         clock: Arc<dyn Clock>,
@@ -61,7 +63,7 @@ impl Desk {
         })
     }
 
-    pub(super) async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
+    pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
         let key = claim.key;
         let (mut earlier, mut was_refused) = (Vec::new(), false);
         if key.kind != Kind::Order {
@@ -74,9 +76,20 @@ impl Desk {
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
         }
+        if !self.office.knows(&key) {
+            let why = "this process has not yet heard of what the notice is about";
+            return Err(NoMail::NotNow(why.to_owned()));
+        }
         let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
+        let mut headers = vec![
+            ("Content-Language", letter.language),
+            ("X-Countermand-Order", key.order.to_string()),
+            ("X-Countermand-Kind", key.kind.to_string()),
+        ];
+        let mark = self.office.mark(&key);
+        headers.extend(mark.iter().map(|mark| (MARK_HEADER, mark.text.clone())));
         let mail = NoticeMail {
             from: self.from.clone(),
             to_name: letter.to_name,
@@ -88,20 +101,24 @@ impl Desk {
             references: answers.clone().into_iter().collect(),
             in_reply_to: answers,
             date: self.clock.now(),
-            headers: vec![
-                ("X-Countermand-Order", key.order.to_string()),
-                ("X-Countermand-Kind", key.kind.to_string()),
-            ],
+            headers,
         };
-        Ok(Outgoing {
-            from: self.sender.clone(),
-            to: letter.to_address,
-            bytes: mail.encode().map_err(|e| NoMail::Never(e.to_string()))?,
-        })
+        let bytes = mail.encode().map_err(|e| NoMail::Never(e.to_string()))?;
+        Ok(Outgoing::of(
+            claim,
+            mark.map_or_else(|| self.sender.clone(), |mark| mark.envelope_from),
+            letter.to_address,
+            bytes,
+        ))
     }
 
     fn message_id(&self, key: &Key) -> String {
-        format!("<{}>", key.message_id(&self.domain))
+        format!("<{}>", self.id_of(key))
+    }
+
+    /// A Message-ID without its brackets.
+    pub(super) fn id_of(&self, key: &Key) -> String {
+        key.message_id(&self.domain)
     }
 }
 

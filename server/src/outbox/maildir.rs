@@ -106,7 +106,7 @@ fn store(dir: &Path, durable: bool, message: &Outgoing) -> Outcome {
 }
 
 /// A function of the Message-ID; of the whole message where it has none.
-fn id_of(bytes: &[u8]) -> String {
+pub(super) fn id_of(bytes: &[u8]) -> String {
     let key = message_id(bytes).unwrap_or(bytes);
     hex::encode(&Sha256::digest(key)[..ID_LENGTH / 2])
 }

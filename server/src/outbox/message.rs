@@ -3,13 +3,14 @@
 //! The same input gives the same bytes, on every retry and every machine: date,
 //! Message-ID and the MIME boundary are arguments or follow from them.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use countermand_core::hex;
 use jiff::Timestamp;
 use lettre::Address;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use sha2::{Digest as _, Sha256};
 
 /// RFC 5322, 2.1.1 allows 998 octets a line; ids longer than this are no ids.
@@ -115,8 +116,8 @@ impl NoticeMail {
         }
         let body = MultiPart::alternative()
             .boundary(self.boundary())
-            .singlepart(SinglePart::plain(body_text(&self.text)))
-            .singlepart(SinglePart::html(body_text(&self.html)));
+            .singlepart(SinglePart::plain(body(&self.text)))
+            .singlepart(SinglePart::html(body(&self.html)));
         Ok(builder.multipart(body)?.formatted())
     }
 
@@ -234,14 +235,45 @@ fn is_line_end(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Line ends of one kind (the encoder makes CRLF of them), and no control
-/// characters that a mail may not carry.
-fn body_text(text: &str) -> String {
-    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
-    lines
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect()
+/// What RFC 5322 (2.1.1) allows in a line, its end left aside.
+const MAX_LINE: usize = 998;
+
+/// A body with its line ends, encoded only where it must be: what 7bit carries stays as it is, and
+/// the encoder need not look at every byte of every letter.
+fn body(text: &str) -> Body {
+    let (text, longest) = body_text(text);
+    if text.is_ascii() && longest <= MAX_LINE {
+        Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    }
+}
+
+/// Line ends of one kind, and no control characters that a mail may not carry. Also how long the
+/// longest line is.
+fn body_text(text: &str) -> (String, usize) {
+    let lines = match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    };
+    let mut body = String::with_capacity(lines.len() + lines.len() / 32 + 64);
+    let mut longest = 0;
+    for line in lines.split_inclusive('\n') {
+        let (line, ends) = match line.strip_suffix('\n') {
+            Some(line) => (line, "\r\n"),
+            None => (line, ""),
+        };
+        // Nearly every line is plain, and then copied whole.
+        let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\t');
+        if line.bytes().fold(true, |all, byte| all & plain(byte)) {
+            body.push_str(line);
+        } else {
+            body.extend(line.chars().filter(|c| !c.is_control() || *c == '\t'));
+        }
+        longest = longest.max(line.len());
+        body.push_str(ends);
+    }
+    (body, longest)
 }
 
 #[cfg(test)]
@@ -436,7 +468,7 @@ mod tests {
             }
             let mail = MessageParser::default().parse(&bytes).unwrap();
             prop_assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("joerg@example.test"));
-            let (read, written) = (mail.body_text(0).unwrap().replace("\r\n", "\n"), body_text(&text));
+            let (read, written) = (mail.body_text(0).unwrap().replace("\r\n", "\n"), body_text(&text).0.replace("\r\n", "\n"));
             prop_assert_eq!(read.trim_end(), written.trim_end());
         }
     }

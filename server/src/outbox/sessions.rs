@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use countermand_core::notice::Key;
+use countermand_core::notice::channel::Lane;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::compose::{Desk, NoMail};
-use super::pace;
 use super::transport::{self, PIPELINE_DEPTH, Session, Transport};
+use super::{channels, pace};
+use crate::failpoint::{self, Moment};
 use crate::store::{Claim, Outcome, Settled};
 
 #[derive(Debug)]
@@ -74,7 +76,15 @@ impl Sessions {
     }
 
     pub(super) fn depth(&self) -> usize {
-        self.slots.len() * PIPELINE_DEPTH
+        self.slots.len() * self.batch()
+    }
+
+    /// How many messages a session takes at once. What is slow at one channel must hold up no other.
+    fn batch(&self) -> usize {
+        match self.transport.lane() {
+            Lane::People => PIPELINE_DEPTH,
+            Lane::Channels => 1,
+        }
     }
 
     fn count(&self, of: impl Fn(&State) -> bool) -> usize {
@@ -83,7 +93,7 @@ impl Sessions {
 
     /// How many messages may be begun now.
     pub(super) fn room(&self) -> usize {
-        self.count(|state| matches!(state, State::Ready(_))) * PIPELINE_DEPTH
+        self.count(|state| matches!(state, State::Ready(_))) * self.batch()
     }
 
     /// Whether the relay can be reached, as far as known.
@@ -92,7 +102,16 @@ impl Sessions {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.count(|state| matches!(state, State::Busy)) > 0
+        self.busy() > 0
+    }
+
+    /// How many have messages on the wire.
+    pub(super) fn busy(&self) -> usize {
+        self.count(|state| matches!(state, State::Busy))
+    }
+
+    pub(super) fn at_once(&self) -> usize {
+        self.slots.len()
     }
 
     pub(super) fn in_flight(&self) -> impl Iterator<Item = &Claim> {
@@ -102,10 +121,15 @@ impl Sessions {
     /// Opens what that many messages need. While the relay is away, one asks for all.
     pub(super) fn open_for(&mut self, messages: usize) {
         let away = !self.is_open() && self.slots.iter().any(|slot| slot.strikes > 0);
-        let needed = match messages.div_ceil(PIPELINE_DEPTH).min(self.slots.len()) {
+        let busy = match self.transport.lane() {
+            Lane::People => 0,
+            // It may be so for long, and at another channel.
+            Lane::Channels => self.count(|state| matches!(state, State::Busy)),
+        };
+        let needed = match messages.div_ceil(self.batch()) {
             0 => return,
             _ if away => 1,
-            n => n,
+            n => (n + busy).min(self.slots.len()),
         };
         let mut running = self.count(|state| !matches!(state, State::Closed));
         while running < needed {
@@ -147,7 +171,7 @@ impl Sessions {
         if started.is_empty() || ready == 0 {
             return;
         }
-        let mut batches = started.chunks(started.len().div_ceil(ready).min(PIPELINE_DEPTH));
+        let mut batches = started.chunks(started.len().div_ceil(ready).min(self.batch()));
         for at in 0..self.slots.len() {
             let state = &mut self.slots[at].state;
             if !matches!(state, State::Ready(_)) {
@@ -258,6 +282,16 @@ impl Sessions {
 
 async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Delivered {
     let held = desk.lease.hold();
+    if let Some(channels) = session.channels() {
+        let settled = channels::deliver(desk, &channels, claims, &held).await;
+        let failed = settled.iter().find(|s| !is_answer(&s.outcome));
+        return Delivered {
+            trouble: failed.map(|s| s.detail.clone()),
+            settled,
+            session: Some(session),
+            was_heard: true,
+        };
+    }
     let mut all = Vec::with_capacity(claims.len());
     let (mut batch, mut offered) = (Vec::new(), Vec::new());
     for claim in claims {
@@ -296,12 +330,18 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
             all.push(settled(desk, claim, outcome));
         }
     }
+    failpoint::pass(Moment::BatchDelivered);
     Delivered {
         settled: all,
         session: trouble.is_none().then_some(session),
         was_heard,
         trouble,
     }
+}
+
+/// Whether the other side has decided.
+fn is_answer(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Accepted | Outcome::Rejected)
 }
 
 /// In the store's terms, with the time of the next attempt.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::notice::{Key, Kind};
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use roaring::RoaringBitmap;
 use tokio::time::Instant;
 
 use super::compose::Desk;
+use super::throttle::{Parked, Plan};
 use crate::store::{Claim, Result, Turned, Wanted};
 
 /// Surveys while there is work at hand; without any it may look again sooner.
@@ -22,12 +24,16 @@ const BETWEEN: Duration = Duration::from_millis(500);
 const AT_LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// Time alone makes notices due.
 const TIME_PASSED: SignedDuration = SignedDuration::from_secs(1);
+/// How many people with numbers side by side are claimed for side by side.
+const NEIGHBOURS: u32 = 64;
 /// A door may report a refusal a moment after the retraction.
-const REFUSED_AGAIN: Duration = Duration::from_secs(5);
+const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Survey {
+pub struct Survey {
     desk: Arc<Desk>,
+    /// Whose notices are its business.
+    lane: Lane,
     /// Makes workers begin at different people, so that they seldom ask for the same.
     salt: u64,
     /// Most urgent first.
@@ -36,6 +42,8 @@ pub(super) struct Survey {
     corrections: HashMap<OrderId, Corrections>,
     /// Of the office, and when: what the tasks show.
     taken: Option<(i64, Timestamp, Instant)>,
+    /// How long that took.
+    took: Duration,
     /// Something was not as the tasks had it.
     again: bool,
 }
@@ -45,6 +53,16 @@ struct Task {
     order: OrderId,
     kind: Kind,
     people: VecDeque<PersonId>,
+    /// They wait for a limit.
+    parked: Parked,
+}
+
+impl Task {
+    /// Whether these are the people that it waits to claim for.
+    fn is_of(&self, people: &RoaringBitmap) -> bool {
+        self.people.len() as u64 == people.len()
+            && self.people.iter().all(|person| people.contains(person.0))
+    }
 }
 
 /// Who needs no claim any more.
@@ -59,11 +77,11 @@ struct Begun {
 #[derive(Debug)]
 struct Corrections {
     people: RoaringBitmap,
-    read: Instant,
+    read: Timestamp,
 }
 
 impl Survey {
-    pub(super) fn new(desk: Arc<Desk>, worker: &str) -> Self {
+    pub fn new(desk: Arc<Desk>, worker: &str, lane: Lane) -> Self {
         // FNV-1a: any spread will do.
         let salt = worker
             .bytes()
@@ -72,27 +90,30 @@ impl Survey {
             });
         Survey {
             desk,
+            lane,
             salt,
             tasks: Vec::new(),
             begun: HashMap::new(),
             corrections: HashMap::new(),
             taken: None,
+            took: Duration::ZERO,
             again: true,
         }
     }
 
     /// How many people wait for a claim.
-    pub(super) fn planned(&self) -> usize {
-        self.tasks.iter().map(|task| task.people.len()).sum()
+    pub fn planned(&self) -> usize {
+        let parked = |task: &Task| task.parked.values().map(VecDeque::len).sum::<usize>();
+        self.tasks.iter().map(|t| t.people.len() + parked(t)).sum()
     }
 
-    pub(super) fn wants_corrections(&self) -> bool {
+    pub fn wants_corrections(&self) -> bool {
         let mut corrections = self.tasks.iter().filter(|t| t.kind == Kind::Correction);
         corrections.any(|task| !task.people.is_empty())
     }
 
     /// Whether there is nothing to claim, as far as the office knows now.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.planned() == 0 && !self.again && !self.has_changed()
     }
 
@@ -103,12 +124,13 @@ impl Survey {
         })
     }
 
-    pub(super) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         let Some((_, _, taken)) = self.taken else {
             return true;
         };
         let wait = if self.planned() > 0 {
-            BETWEEN
+            // Of very many people it takes longer, and then less often.
+            BETWEEN.max(10 * self.took)
         } else {
             AT_LEAST_BETWEEN
         };
@@ -118,67 +140,111 @@ impl Survey {
         retracted || (taken.elapsed() >= wait && (self.again || changed))
     }
 
-    pub(super) fn is_retracted(&self, order: OrderId) -> bool {
+    pub fn is_retracted(&self, order: OrderId) -> bool {
         self.corrections.contains_key(&order)
     }
 
     /// Asks office and store anew. `held` are this worker's own claims.
-    pub(super) async fn take(&mut self, held: &[Claim]) -> Result<()> {
-        let desk = Arc::clone(&self.desk);
+    pub async fn take(&mut self, held: &[Claim]) -> Result<()> {
+        let (desk, began) = (Arc::clone(&self.desk), Instant::now());
         let (version, now) = (desk.office.version(), desk.clock.now());
         let mut due: Vec<(OrderId, Due)> = Vec::new();
         for order in desk.office.retracted() {
             let kind = Kind::Correction;
-            let people = self.whom_to_correct(order).await?;
+            let people = self.whom_to_correct(order, now).await?;
             due.push((order, Due { kind, people }));
         }
         for order in desk.office.standing(now) {
+            if self.lane == Lane::Channels {
+                let notice = desk.office.announcements(order, now);
+                due.extend(notice.map(|due| (order, due)));
+                continue;
+            }
             let refused = desk.store.refused(order).await?;
             let notices = desk.office.due(order, &refused, now);
             due.extend(notices.into_iter().map(|due| (order, due)));
         }
         due.sort_by_key(|(_, due)| due.kind);
-        self.tasks.clear();
+        let mut known = std::mem::take(&mut self.tasks);
         for (order, Due { kind, people }) in due {
+            // Retracted orders, most of which no channel ever heard of.
+            if people.is_empty() {
+                continue;
+            }
             let missing = people - self.begun(order, kind, held).await?;
             if missing.is_empty() {
                 continue;
             }
-            let mut people: Vec<PersonId> = missing.into_iter().map(PersonId).collect();
-            people.sort_by_cached_key(|p| plan::rank(order, *p) ^ self.salt);
-            let people = people.into();
+            let same = |task: &Task| task.order == order && task.kind == kind;
+            let known = known.iter().position(same).map(|at| known.swap_remove(at));
+            let people = match known {
+                // Where nobody came or went, there is nothing to put in order.
+                Some(task) if task.is_of(&missing) => task.people,
+                _ => self.in_order(order, &missing),
+            };
             self.tasks.push(Task {
                 order,
                 kind,
                 people,
+                parked: Parked::new(),
             });
         }
         self.taken = Some((version, now, Instant::now()));
+        self.took = began.elapsed();
         self.again = false;
         Ok(())
     }
 
-    async fn whom_to_correct(&mut self, order: OrderId) -> Result<RoaringBitmap> {
+    /// In an order that favours no one, of which each worker begins elsewhere. Neighbours stay
+    /// together, since their receipts lie together in the database.
+    fn in_order(&self, order: OrderId, people: &RoaringBitmap) -> VecDeque<PersonId> {
+        let block = |person: &u32| person / NEIGHBOURS;
+        let people: Vec<u32> = people.iter().collect();
+        let mut blocks: Vec<(u64, &[u32])> = people
+            .chunk_by(|one, other| block(one) == block(other))
+            .map(|all| {
+                let first = all.first().map_or(0, block);
+                (plan::rank(order, PersonId(first)) ^ self.salt, all)
+            })
+            .collect();
+        blocks.sort_unstable_by_key(|(rank, _)| *rank);
+        let sorted = blocks.into_iter().flat_map(|(_, all)| all);
+        sorted.copied().map(PersonId).collect()
+    }
+
+    async fn whom_to_correct(&mut self, order: OrderId, now: Timestamp) -> Result<RoaringBitmap> {
         let store = &self.desk.store;
         match self.corrections.get_mut(&order) {
             None => {
-                let people = store.to_correct(order).await?;
-                let read = Instant::now();
+                let people = store.to_correct_in(order, self.lane).await?;
                 let kept = Corrections {
                     people: people.clone(),
-                    read,
+                    read: now,
                 };
                 self.corrections.insert(order, kept);
                 Ok(people)
             }
             Some(known) => {
-                if known.read.elapsed() >= REFUSED_AGAIN {
-                    known.people |= store.refused(order).await?;
-                    known.read = Instant::now();
+                if now.duration_since(known.read).abs() >= REFUSED_AGAIN {
+                    known.people |= self.lane.of(store.perhaps_refused(order).await?);
+                    known.read = now;
                 }
                 Ok(known.people.clone())
             }
         }
+    }
+
+    /// Before the sender goes: whether a door refused somebody since it last looked.
+    pub(super) async fn finds_late_refusals(&mut self) -> Result<bool> {
+        let now = self.desk.clock.now();
+        for (order, known) in &mut self.corrections {
+            let refused = self.desk.store.perhaps_refused(*order).await?;
+            let people = self.lane.of(refused);
+            known.read = now;
+            self.again |= !people.is_subset(&known.people);
+            known.people |= people;
+        }
+        Ok(self.again)
     }
 
     async fn begun(
@@ -193,7 +259,11 @@ impl Survey {
         });
         if begun.stale {
             // Bare claims of other workers are left out: they may be undone without our hearing.
-            let mut people = self.desk.store.receipted_for_good(order, kind).await?;
+            let mut people = self
+                .desk
+                .store
+                .receipted_for_good(order, kind, self.lane)
+                .await?;
             let own = held
                 .iter()
                 .filter(|c| c.key.order == order && c.key.kind == kind);
@@ -207,11 +277,23 @@ impl Survey {
     }
 
     /// The next `room` people to claim for.
-    pub(super) fn offer(&self, room: usize) -> Vec<Wanted> {
+    pub fn offer(&mut self, room: usize) -> Vec<Wanted> {
+        self.offer_by(room, None)
+    }
+
+    /// The same, of those whom `plan` lets go.
+    pub(super) fn offer_by(&mut self, room: usize, mut plan: Option<Plan<'_>>) -> Vec<Wanted> {
         let mut offer = Vec::new();
         let mut left = room;
-        for task in &self.tasks {
-            let people: Vec<PersonId> = task.people.iter().take(left).copied().collect();
+        for task in &mut self.tasks {
+            let may = match &mut plan {
+                // No limit makes a correction wait (invariant 28).
+                Some(plan) if task.kind != Kind::Correction => {
+                    plan.bring_forward(&mut task.people, &mut task.parked, left)
+                }
+                _ => left,
+            };
+            let people: Vec<PersonId> = task.people.iter().take(may).copied().collect();
             left -= people.len();
             if !people.is_empty() {
                 offer.push(Wanted {
@@ -225,7 +307,7 @@ impl Survey {
     }
 
     /// What became of an offer with room for `limit` claims.
-    pub(super) fn heard(&mut self, offer: &[Wanted], turned: &Turned, limit: usize) {
+    pub fn heard(&mut self, offer: &[Wanted], turned: &Turned, limit: usize) {
         let claimed: BTreeSet<Key> = turned.claimed.iter().map(|claim| claim.key).collect();
         let taken: BTreeSet<Key> = turned.taken.iter().copied().collect();
         // Where room was left, everybody was asked for.
@@ -267,12 +349,13 @@ impl Survey {
             // may only have to wait for an earlier notice to the same person.
             if all_asked && !answered && kind != Kind::Correction {
                 task.people.clear();
+                task.parked.clear();
             }
         }
     }
 
     /// A claim was not begun, or given back: the person is planned again.
-    pub(super) fn gave_back(&mut self, key: &Key) {
+    pub fn gave_back(&mut self, key: &Key) {
         if let Some(begun) = self.begun.get_mut(&(key.order, key.kind)) {
             begun.people.remove(key.person.0);
             begun.stale = true;

@@ -3,22 +3,51 @@
 use super::lease::{Held, Lease};
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
+use countermand_core::notice::channel::Lane;
+
+use super::channels::Channels;
 use super::maildir;
 use super::smtp::{SmtpConfig, SmtpSession};
+use crate::store::Claim;
 
 /// How many messages one call of [`Session::deliver`] is meant to take. It
 /// bounds what a crash can leave in doubt, so the worker claims by it too.
 pub const PIPELINE_DEPTH: usize = 4;
 
-/// One message ready for the wire.
+/// One message ready for the wire. There is one way to it from outside the outbox: a claim, which
+/// the store gives for an order in force and for nothing else (invariant 11). So neither a draft nor
+/// a test can become one:
+///
+/// ```compile_fail,E0451
+/// use countermand::outbox::transport::Outgoing;
+/// let (from, to, bytes) = (String::new(), String::new(), Vec::new());
+/// let notice = Outgoing { from, to, bytes };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// Envelope sender: a bare address, or empty for the null sender.
-    pub from: String,
+    pub(super) from: String,
     /// Envelope recipient: a bare address.
-    pub to: String,
+    pub(super) to: String,
     /// The whole RFC 5322 message, lines ended by CRLF, not dot-stuffed.
-    pub bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    /// The claim is the right to send; which bytes it becomes, the desk says.
+    pub fn of(_: &Claim, from: String, to: String, bytes: Vec<u8>) -> Outgoing {
+        Outgoing { from, to, bytes }
+    }
+
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What became of one message. Exactly one for each message offered.
@@ -45,6 +74,18 @@ pub enum Transport {
         dir: PathBuf,
         durable: bool,
     },
+    /// Announcements, one request each, with no mail in them.
+    Channels(Arc<Channels>),
+}
+
+impl Transport {
+    /// Whose notices it carries.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Transport::Smtp(_) | Transport::Mailbox { .. } => Lane::People,
+            Transport::Channels(_) => Lane::Channels,
+        }
+    }
 }
 
 /// Why a session could not be opened. Nothing was offered to anybody.
@@ -106,6 +147,7 @@ pub struct Session(Kind);
 enum Kind {
     Smtp(Box<SmtpSession>),
     Mailbox { dir: PathBuf, durable: bool },
+    Channels(Arc<Channels>),
 }
 
 impl Session {
@@ -126,6 +168,16 @@ impl Session {
                     })?;
                 Ok(Session(Kind::Mailbox { dir, durable }))
             }
+            // Each request has a connection of its own.
+            Transport::Channels(channels) => Ok(Session(Kind::Channels(Arc::clone(channels)))),
+        }
+    }
+
+    /// Where announcements go, if that is what it is for.
+    pub(super) fn channels(&self) -> Option<Arc<Channels>> {
+        match &self.0 {
+            Kind::Channels(channels) => Some(Arc::clone(channels)),
+            Kind::Smtp(_) | Kind::Mailbox { .. } => None,
         }
     }
 
@@ -150,6 +202,10 @@ impl Session {
                         let detail = format!("the mailbox could not be written: {error}");
                         vec![Outcome::Unknown { detail }; offered]
                     })
+            }
+            Kind::Channels(_) => {
+                let detail = "a channel takes announcements, and no mails".to_owned();
+                vec![Outcome::Deferred { code: None, detail }; batch.len()]
             }
         }
     }

@@ -5,6 +5,7 @@
 //! go on with is one turn: one commit, one sync of the disk. The sessions only carry mails. Whatever
 //! is lost with the process is on disk already: `in flight` before the first byte (invariant 16).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,13 +15,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use countermand_core::id::OrderId;
 use countermand_core::notice::Kind;
+use countermand_core::notice::channel::Lane;
 
 use super::compose::Desk;
+use super::limits::LimitsConfig;
 use super::message::MessageError;
 use super::office::Office;
 use super::sessions::Sessions;
 use super::survey::Survey;
+use super::throttle::Throttle;
 use super::transport::Transport;
 use crate::clock::Clock;
 use crate::store::{Claim, Outcome, Settled, Store, StoreError, Turn};
@@ -33,7 +38,7 @@ const BURY: SignedDuration = SignedDuration::from_secs(3);
 /// The clock may jump and other processes commit: nobody tells, so we look.
 const TICK: Duration = Duration::from_millis(100);
 const BETWEEN_RETRY_LOOKS: Duration = Duration::from_millis(250);
-/// How long a finished batch waits for others to share its commit.
+/// How long a finished batch waits at most for others to share its commit.
 const LINGER: Duration = Duration::from_millis(2);
 const LONGEST_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// A sender that is told to end gives up on a database that fails this often in a row.
@@ -77,13 +82,32 @@ pub struct Progress {
     pub trouble: Option<String>,
 }
 
+impl Progress {
+    /// Both together.
+    pub fn and(&self, other: &Progress) -> Progress {
+        Progress {
+            accepted: self.accepted + other.accepted,
+            rejected: self.rejected + other.rejected,
+            deferred: self.deferred + other.deferred,
+            unknown: self.unknown + other.unknown,
+            in_flight: self.in_flight + other.in_flight,
+            claimed: self.claimed + other.claimed,
+            planned: self.planned + other.planned,
+            trouble: self.trouble.clone().or_else(|| other.trouble.clone()),
+        }
+    }
+}
+
 /// Sends notices until it is told to stop, or nothing is left to send.
 #[derive(Debug)]
 pub struct Sender {
     desk: Arc<Desk>,
     name: String,
+    /// Whose notices it sends.
+    lane: Lane,
     sessions: Sessions,
     survey: Survey,
+    throttle: Option<Throttle>,
     /// Claimed and not begun.
     claims: Vec<Claim>,
     /// What became of messages, to be written down.
@@ -96,6 +120,8 @@ pub struct Sender {
     buried: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     retry_looked: Option<Instant>,
+    /// Orders whose notices may have to stop by themselves.
+    suspects: BTreeSet<OrderId>,
     /// The store's last step failed.
     failed: Option<String>,
     progress: watch::Sender<Progress>,
@@ -123,9 +149,12 @@ impl Sender {
     pub fn new(setup: Setup) -> Result<Sender, MessageError> {
         let desk = Desk::new(setup.store, setup.office, setup.clock, setup.from)?;
         let desk = Arc::new(desk);
+        let lane = setup.transport.lane();
         Ok(Sender {
+            lane,
             sessions: Sessions::new(Arc::clone(&desk), setup.transport, setup.sessions),
-            survey: Survey::new(Arc::clone(&desk), &setup.name),
+            survey: Survey::new(Arc::clone(&desk), &setup.name, lane),
+            throttle: None,
             desk,
             name: setup.name,
             claims: Vec::new(),
@@ -136,9 +165,16 @@ impl Sender {
             buried: None,
             retry_at: None,
             retry_looked: None,
+            suspects: BTreeSet::new(),
             failed: None,
             progress: watch::Sender::new(Progress::default()),
         })
+    }
+
+    /// Sends no faster than that; corrections wait for no limit.
+    pub fn limited(mut self, limits: &LimitsConfig) -> Sender {
+        self.throttle = Throttle::new(Arc::clone(&self.desk), limits);
+        self
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -226,11 +262,14 @@ impl Sender {
         }
     }
 
-    /// One finished; others that finish in the same moment share its commit.
+    /// One finished; others that finish soon share its commit. Half of them are enough to go on with:
+    /// while their commit is synced, the other half sends.
     async fn gather(&mut self) {
         let end = Instant::now() + LINGER;
         while self.sessions.is_busy() {
-            match timeout_at(end, self.sessions.next()).await {
+            let enough = 2 * self.sessions.busy() <= self.sessions.at_once();
+            let until = if enough { Instant::now() } else { end };
+            match timeout_at(until, self.sessions.next()).await {
                 Ok(settled) => self.settle.extend(settled),
                 Err(_) => return,
             }
@@ -239,7 +278,17 @@ impl Sender {
 
     async fn step(&mut self, stopping: bool, ends_idle: bool) -> Result<Step, StoreError> {
         self.stay_alive().await?;
-        if !stopping && self.survey.is_due() {
+        let surveys = !stopping && self.survey.is_due();
+        if surveys {
+            // What another sender wrote down, or one that ended before it could ask.
+            let now = self.desk.clock.now();
+            self.suspects.extend(self.desk.office.standing(now));
+        }
+        while let Some(order) = self.suspects.first().copied() {
+            self.desk.office.stop_if_needed(order).await?;
+            self.suspects.remove(&order);
+        }
+        if surveys {
             let mut held = self.claims.clone();
             held.extend(self.sessions.in_flight());
             held.extend(self.settle.iter().map(|settled| settled.claim));
@@ -261,7 +310,9 @@ impl Sender {
             return Ok(Step::Waiting);
         }
         self.sessions.rest();
-        if ends_idle && self.desk.store.unsettled().await? > 0 {
+        if ends_idle
+            && (self.survey.finds_late_refusals().await? || self.desk.store.unsettled().await? > 0)
+        {
             return Ok(Step::Waiting);
         }
         Ok(Step::Idle)
@@ -294,7 +345,7 @@ impl Sender {
     async fn retry_is_due(&mut self) -> Result<bool, StoreError> {
         let looked = self.retry_looked;
         if looked.is_none_or(|at| at.elapsed() >= BETWEEN_RETRY_LOOKS) {
-            self.retry_at = self.desk.store.next_retry().await?;
+            self.retry_at = self.desk.store.next_retry(self.lane).await?;
             self.retry_looked = Some(Instant::now());
         }
         let now = self.desk.clock.now();
@@ -328,15 +379,16 @@ impl Sender {
         let now = self.desk.clock.now();
         // After a failed commit, first what is in doubt.
         let only_settles = stopping || !self.perhaps_begun.is_empty();
-        let (mut start, mut limit) = (Vec::new(), 0);
+        let (mut start, mut limit, mut limited) = (Vec::new(), 0, false);
         if !only_settles {
-            start = self.next_to_start();
+            (start, limited) = self.next_to_start();
             limit = self.room_for_claims(start.len());
         }
-        let claim = self.survey.offer(limit);
+        let plan = self.throttle.as_mut().map(|t| t.plan(&self.claims));
+        let claim = self.survey.offer_by(limit, plan);
         let asks = !claim.is_empty() || (retry_due && limit > 0);
         // Claims alone are worth a commit only when none are left to go on with.
-        let worth = self.claims.is_empty() || self.survey.wants_corrections();
+        let worth = limited || self.claims.is_empty() || self.survey.wants_corrections();
         let mut settle = self.settle.clone();
         settle.extend(self.perhaps_begun.iter().map(|claim| Settled {
             claim: *claim,
@@ -352,6 +404,7 @@ impl Sender {
             start,
             claim,
             limit,
+            lane: self.lane,
         };
         let turned = match self.desk.store.turn(&self.name, &turn, now).await {
             Ok(turned) => turned,
@@ -366,6 +419,11 @@ impl Sender {
         self.perhaps_begun.clear();
         let settled = std::mem::take(&mut self.settle);
         self.count(&settled);
+        let rejected = settled.iter().filter(|one| {
+            one.outcome == Outcome::Rejected && one.claim.key.kind != Kind::Correction
+        });
+        self.suspects
+            .extend(rejected.map(|one| one.claim.key.order));
         self.claims.retain(|claim| !turn.start.contains(claim));
         let refused = turn
             .start
@@ -373,6 +431,9 @@ impl Sender {
             .filter(|claim| !turned.started.contains(claim));
         refused.for_each(|claim| self.survey.gave_back(&claim.key));
         self.sessions.send(&turned.started);
+        if let Some(throttle) = &mut self.throttle {
+            throttle.begun(&turned.started);
+        }
         self.survey.heard(&turn.claim, &turned, limit);
         if asks && turned.claimed.len() < limit {
             // Every retry that was due is claimed.
@@ -384,8 +445,9 @@ impl Sender {
         Ok(true)
     }
 
-    /// While corrections wait, nothing else is begun (invariant 28).
-    fn next_to_start(&self) -> Vec<Claim> {
+    /// While corrections wait, nothing else is begun (invariant 28). And whether a limit keeps
+    /// others.
+    fn next_to_start(&mut self) -> (Vec<Claim>, bool) {
         let is_correction = |claim: &&Claim| claim.key.kind == Kind::Correction;
         let urgent =
             self.survey.wants_corrections() || self.claims.iter().any(|c| is_correction(&c));
@@ -393,7 +455,20 @@ impl Sender {
         let may = self.claims.iter().filter(|claim| {
             !urgent || is_correction(claim) || self.survey.is_retracted(claim.key.order)
         });
-        may.take(self.sessions.room()).copied().collect()
+        let room = self.sessions.room();
+        let Some(throttle) = &mut self.throttle else {
+            return (may.take(room).copied().collect(), false);
+        };
+        let all: Vec<Claim> = may.copied().collect();
+        let wanted = all.len();
+        // What was tried before has waited, and what is cancelled will not leave.
+        let free = |claim: &Claim| {
+            is_correction(&claim) || claim.attempt > 0 || self.survey.is_retracted(claim.key.order)
+        };
+        let mut start = throttle.admit(all, free);
+        let limited = start.len() < wanted;
+        start.truncate(room);
+        (start, limited)
     }
 
     /// A worker holds at most twice what can be in flight: one half flies, the other is ready.

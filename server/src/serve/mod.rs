@@ -18,10 +18,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::app::bounces::Bounces;
 use crate::clock::ShiftedClock;
 use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
 use crate::gate::{self, Gate};
+use crate::outbox::bounces::{lmtp, maildir};
+use crate::outbox::channels::{self, Channels};
+use crate::outbox::rehearsal::Rehearsal;
 use crate::outbox::transport::Transport;
 use crate::outbox::worker::{Progress, Sender, Setup};
 use crate::web::{self, Web};
@@ -68,7 +72,27 @@ pub fn sender(app: &App, data: &Path, options: Options) -> Result<Sender> {
         sessions,
         name: app.ids.uuid().to_string(),
     };
-    Ok(Sender::new(setup)?)
+    Ok(Sender::new(setup)?.limited(&notices.limits))
+}
+
+/// A sender for channels, where there are any: those of the config, and those that orders were
+/// announced at before they were taken out of it, whose corrections are not to be forgotten in silence.
+pub async fn announcer(app: &App) -> Result<Option<Sender>> {
+    let notices = &app.config.notices;
+    if notices.channels.is_empty() && app.store.channels().await?.is_empty() {
+        return Ok(None);
+    }
+    let channels = Channels::new(&notices.channels).map_err(anyhow::Error::msg)?;
+    let setup = Setup {
+        store: app.store.clone(),
+        office: Arc::new(app.clone()),
+        clock: app.clock.clone(),
+        transport: Transport::Channels(Arc::new(channels)),
+        from: notices.from.clone(),
+        sessions: channels::SESSIONS,
+        name: app.ids.uuid().to_string(),
+    };
+    Ok(Some(Sender::new(setup)?))
 }
 
 /// The gates, which draw their page of refusal as the console draws its pages.
@@ -102,6 +126,7 @@ pub fn router(
                 .collect()
         }),
         mailbox: (app.config.notices.transport == TransportKind::Mailbox).then(|| mailbox(data)),
+        rehearsal: Some(Rehearsal::new(&app.config.notices.test, data)),
         demo: options.demo,
         stopping,
         ..Web::new(app.clone())
@@ -161,13 +186,17 @@ pub async fn run(
         .with_context(|| format!("can't listen on {listen}; is another countermand running? [server] listen in the config changes it"))?;
     let router = router(&app, &gate, data, options, stopping.clone());
     let sender = sender(&app, data, options)?;
+    let announcer = announcer(&app).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
     tasks.spawn(gate.clone().keep_kicking());
     doors::open_for_postfix(&app, data, &gate, &mut tasks).await?;
     tasks.spawn(beside);
+    read_bounces(&app, data, gate.registry(), &mut tasks).await?;
+    tasks.spawn(app.clone().keep_purging());
     let sending = tokio::spawn(sender.run(stopped(stopping.clone())));
+    let announcing = announcer.map(|a| tokio::spawn(a.run(stopped(stopping.clone()))));
     announce(&app, options).await?;
     // Small answers must not wait for more to come.
     let listener = axum::serve::ListenerExt::tap_io(listener, |tcp| {
@@ -188,7 +217,44 @@ pub async fn run(
         () = at_the_latest => {}
     }
     sending.await??;
+    if let Some(announcing) = announcing {
+        announcing.await??;
+    }
     gate.flush().await?;
+    Ok(())
+}
+
+/// Reads bounces, where the config says that they come.
+async fn read_bounces(
+    app: &App,
+    data: &Path,
+    figures: &prometheus::Registry,
+    tasks: &mut JoinSet<()>,
+) -> Result<()> {
+    let config = &app.config.notices.bounces;
+    let (dir, listen) = (config.maildir(data), config.listen(data));
+    let listen = listen.map_err(anyhow::Error::msg)?;
+    if dir.is_none() && listen.is_none() {
+        return Ok(());
+    }
+    let intake = Arc::new(Bounces::new(app.clone()));
+    figures.register(Box::new(intake.counts().clone()))?;
+    if let Some(dir) = dir {
+        crate::outbox::maildir::create(&dir).with_context(|| {
+            format!(
+                "the maildir for bounces {}; [notices.bounces] maildir in the config names it",
+                dir.display()
+            )
+        })?;
+        tasks.spawn(maildir::watch(dir, intake.clone()));
+    }
+    if let Some(listen) = listen {
+        let listener = lmtp::Listener::bind(&listen).await;
+        let listener = listener.with_context(|| {
+            format!("can't listen for bounces on {listen:?}; [notices.bounces] lmtp_listen in the config names it")
+        })?;
+        tasks.spawn(listener.serve(intake));
+    }
     Ok(())
 }
 
@@ -209,7 +275,7 @@ pub async fn send(
     app: App,
     data: &Path,
     until_idle: bool,
-    on_progress: impl Fn(&Progress) + Send + 'static,
+    mut on_progress: impl FnMut(&Progress) + Send + 'static,
 ) -> Result<Progress> {
     let sender = sender(&app, data, Options::default())?;
     let mut progress = sender.progress();
@@ -219,15 +285,33 @@ pub async fn send(
             on_progress(&progress.borrow_and_update());
         }
     });
-    let until = stopped(stop_signal());
+    let stopping = stop_signal();
+    // Side by side: neither way out waits for the other.
+    let announcing = announcer(&app).await?.map(|announcer| {
+        let until = stopped(stopping.clone());
+        tokio::spawn(async move {
+            match until_idle {
+                true => announcer.run_until_idle(until).await,
+                false => announcer.run(until).await,
+            }
+        })
+    });
+    let until = stopped(stopping);
     let done = if until_idle {
         sender.run_until_idle(until).await
     } else {
         sender.run(until).await
     };
+    // It needs what is followed, too.
+    let announced = match announcing {
+        Some(announcing) => announcing.await??,
+        None => Progress::default(),
+    };
     follow.abort();
     show.abort();
-    Ok(done?)
+    // What it draws is gone before the answer comes.
+    let _ = show.await;
+    Ok(done?.and(&announced))
 }
 
 /// `demo`: the made-up company, with or without a console.

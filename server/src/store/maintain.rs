@@ -7,7 +7,12 @@ use sqlx::AssertSqlSafe;
 use super::{Backend, Result, Store, StoreError};
 
 /// In order; each runs once, in one transaction.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_house.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_house.sql")),
+    (2, include_str!("../../migrations/0002_stops.sql")),
+    (3, include_str!("../../migrations/0003_bounces.sql")),
+    (4, include_str!("../../migrations/0004_channels.sql")),
+];
 
 /// The number of the newest tables that this program knows.
 pub(super) fn newest_tables() -> i64 {

@@ -9,6 +9,8 @@
 
 mod access;
 mod audit;
+mod bounces;
+mod channels;
 mod commit;
 mod devices;
 mod follow;
@@ -18,7 +20,10 @@ mod people;
 mod receipts;
 mod refusals;
 mod restore;
+mod retraction;
 mod rows;
+mod seal;
+mod stops;
 mod turns;
 mod unreached;
 mod workers;
@@ -35,6 +40,8 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, Connection as _, Executor};
 
 pub use access::{Credentials, Session};
+pub use bounces::Purgeable;
+pub use channels::ChannelReceipt;
 pub use follow::{Followed, Touched};
 pub use orders::StoredOrder;
 pub use refusals::StoredRefusal;

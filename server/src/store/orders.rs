@@ -3,15 +3,13 @@
 use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
-use countermand_core::notice::{Kind, ReceiptState};
 use countermand_core::order::{Order, State};
-use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
 use super::rows::{from_json, micros, parse, time, to_json};
 use super::write::Write;
-use super::{Result, Store, StoreError, receipts};
+use super::{Result, Store, StoreError};
 
 /// An order and the version of its last change.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +44,7 @@ pub(super) async fn load(db: &mut AnyConnection, id: Option<OrderId>) -> Result<
 
 /// Writes an order's next state, unless somebody was quicker.
 pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> Result<()> {
-    let (id, state, body) = (order.id.to_string(), order.state.name(), to_json(order)?);
+    let (id, state, body) = (order.id.to_string(), order.row_state(), to_json(order)?);
     let version = write.version;
     let done = match was {
         None => {
@@ -76,53 +74,21 @@ pub(super) async fn save(write: &mut Write, order: &Order, was: Option<i64>) -> 
     Ok(())
 }
 
-/// Writes a retraction: counts what it stops and what it must correct, and cancels every claim, in
-/// the one transaction after which nothing of the order is begun (invariant 22).
-pub(super) async fn retract(
-    write: &mut Write,
-    order: &Order,
-    was: i64,
-    planned: &[(Kind, RoaringBitmap)],
-) -> Result<()> {
-    let id = order.id.to_string();
-    let mut unclaimed = 0;
-    for (kind, people) in planned {
-        unclaimed += (people - receipts::receipted(write.db(), order.id, *kind).await?).len();
-    }
-    let (notices, _) = receipts::counts(write.db(), order.id).await?;
-    let version = write.version;
-    // Two statements, since there is an index for each: the order's receipts may be very many.
-    for which in ["worker IS NOT NULL", "worker IS NULL"] {
-        let sql = format!(
-            "UPDATE receipt SET state = $3, worker = NULL, settled_version = $2 WHERE order_id = $1 AND {which} AND state = 'claimed' AND kind <> 'correction'"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(&id)
-            .bind(version)
-            .bind(ReceiptState::Cancelled.as_str())
-            .execute(write.db())
-            .await?;
-    }
-    let mut order = order.clone();
-    if let State::Retracted { retraction, .. } = &mut order.state {
-        let answer = &mut retraction.answer;
-        answer.unclaimed = unclaimed;
-        answer.cancelled = answer.unclaimed + notices.claimed;
-        answer.in_flight = notices.in_flight;
-        answer.accepted = notices.accepted;
-        answer.unknown = notices.unknown;
-    }
-    save(write, &order, Some(was)).await?;
-    // Now that the order stands as retracted, the same question as ever tells whom to correct.
-    let corrections = receipts::to_correct(write.db(), order.id).await?.len();
-    if let State::Retracted { retraction, .. } = &mut order.state {
-        retraction.answer.corrections_planned = corrections;
-    }
+/// Writes the cause of a retraction, and nothing else of what was given. `changed` stays that of the
+/// retraction, by which a late rejection is told from an early one.
+pub(super) async fn say_cause(write: &mut Write, order: &Order) -> Result<()> {
+    let found = load(write.db(), Some(order.id)).await?.pop();
+    let mut stored = found.ok_or_else(|| no_order(&order.id.to_string()))?.order;
+    let State::Retracted { retraction, .. } = &mut stored.state else {
+        return Err(StoreError::Conflict);
+    };
+    retraction.cause = order.retraction().and_then(|r| r.cause.clone());
     sqlx::query("UPDATE orders SET body = $2 WHERE id = $1")
-        .bind(&id)
-        .bind(to_json(&order)?)
+        .bind(order.id.to_string())
+        .bind(to_json(&stored)?)
         .execute(write.db())
         .await?;
+    write.touch(Touched::Order(order.id));
     Ok(())
 }
 
@@ -233,6 +199,15 @@ pub(super) async fn load_settings(db: &mut AnyConnection) -> Result<Option<Setti
 impl Store {
     pub async fn orders(&self) -> Result<Vec<StoredOrder>> {
         load(&mut *self.readers.acquire().await?, None).await
+    }
+
+    /// The state that decides what may begin, as other processes see it; empty for an unknown order.
+    pub async fn order_state(&self, order: OrderId) -> Result<String> {
+        let state: Option<String> = sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
+            .bind(order.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(state.unwrap_or_default())
     }
 
     /// The order that `text` calls, by its whole id or its short form.

@@ -1,9 +1,11 @@
 //! Receipts: the memory of what was sent. Written by workers in [`super::turns`], read here.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Fact;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Counts, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -13,7 +15,7 @@ use super::rows::{AT_ONCE, one_of, parse, time};
 use super::{Result, Store};
 
 impl Store {
-    /// Receipts of an order by state: of its notices, and of its corrections. `planned` is left at 0.
+    /// Receipts of an order's people by state: of its notices, and of its corrections. `planned` is left at 0.
     pub async fn receipt_counts(&self, order: OrderId) -> Result<(Counts, Counts)> {
         counts(&mut *self.readers.acquire().await?, order).await
     }
@@ -25,18 +27,27 @@ impl Store {
 
     /// The same without bare claims, which a hold or a worker's end undoes: who is in this set stays
     /// in it.
-    pub async fn receipted_for_good(&self, order: OrderId, kind: Kind) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0)")
+    pub async fn receipted_for_good(
+        &self,
+        order: OrderId,
+        kind: Kind,
+        lane: Lane,
+    ) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0) AND person BETWEEN $3 AND $4")
             .bind(order.to_string())
             .bind(kind.to_string())
+            .bind(i64::from(*lane.numbers().start()))
+            .bind(i64::from(*lane.numbers().end()))
             .fetch_all(&self.readers)
             .await?;
         Ok(people.into_iter().map(|p| p as u32).collect())
     }
 
-    /// When the first of the receipts that wait for a retry may be claimed.
-    pub async fn next_retry(&self) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+    /// When the first of a lane's receipts that wait for a retry may be claimed.
+    pub async fn next_retry(&self, lane: Lane) -> Result<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+            .bind(i64::from(*lane.numbers().start()))
+            .bind(i64::from(*lane.numbers().end()))
             .fetch_one(&self.readers)
             .await?;
         Ok(at.map(time))
@@ -46,7 +57,12 @@ impl Store {
     /// of it was accepted, may have been, or was in flight when the retraction committed, and
     /// everyone refused at a door because of it.
     pub async fn to_correct(&self, order: OrderId) -> Result<RoaringBitmap> {
-        to_correct(&mut *self.readers.acquire().await?, order).await
+        to_correct(&mut *self.readers.acquire().await?, order, 0..=u32::MAX).await
+    }
+
+    /// Those of them that are of one lane.
+    pub async fn to_correct_in(&self, order: OrderId, lane: Lane) -> Result<RoaringBitmap> {
+        to_correct(&mut *self.readers.acquire().await?, order, lane.numbers()).await
     }
 
     /// Who would get a correction if the order were retracted now.
@@ -76,17 +92,23 @@ impl Store {
 
     /// Claimed, in flight or waiting for a retry: what keeps a sender from being idle.
     pub async fn unsettled(&self) -> Result<u64> {
-        // A held order's retries wait for its resume, not for the sender.
-        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state <> 'held' AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL) AS BIGINT)")
+        // Retries of an order that is held or stopped wait for its resume, not for the sender.
+        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state NOT IN ('held', 'stopped') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL) AS BIGINT)")
             .fetch_one(&self.readers)
             .await?;
         Ok(n as u64)
     }
 }
 
-pub(super) async fn to_correct(db: &mut AnyConnection, order: OrderId) -> Result<RoaringBitmap> {
-    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND p.state = 'retracted'")
+pub(super) async fn to_correct(
+    db: &mut AnyConnection,
+    order: OrderId,
+    numbers: RangeInclusive<u32>,
+) -> Result<RoaringBitmap> {
+    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.person BETWEEN $2 AND $3 AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND f.person BETWEEN $2 AND $3 AND p.state = 'retracted'")
         .bind(order.to_string())
+        .bind(i64::from(*numbers.start()))
+        .bind(i64::from(*numbers.end()))
         .fetch_all(db)
         .await?;
     Ok(people.into_iter().map(|p| p as u32).collect())
@@ -107,8 +129,9 @@ pub(super) async fn receipted(
 }
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {
-    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n FROM receipt WHERE order_id = $1 GROUP BY 1, 2")
+    let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n, CAST(COUNT(bounced_at) AS BIGINT) AS bounced FROM receipt WHERE order_id = $1 AND person <= $2 GROUP BY 1, 2")
         .bind(order.to_string())
+        .bind(i64::from(*Lane::People.numbers().end()))
         .fetch_all(db)
         .await?;
     let (mut notices, mut corrections) = (Counts::default(), Counts::default());
@@ -122,7 +145,11 @@ pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Co
         } else {
             &mut notices
         };
-        counts.add(state(row.try_get("state")?)?, n as u64);
+        let state = state(row.try_get("state")?)?;
+        counts.add(state, n as u64);
+        if state == ReceiptState::Accepted {
+            counts.bounced = row.try_get::<i64, _>("bounced")? as u64;
+        }
     }
     Ok((notices, corrections))
 }
@@ -131,7 +158,7 @@ pub(super) async fn load_told(
     db: &mut AnyConnection,
     of: Option<(OrderId, &[PersonId])>,
 ) -> Result<Vec<Fact>> {
-    const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND kind <> 'correction'";
+    const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND bounced_at IS NULL AND kind <> 'correction'";
     let mut rows = Vec::new();
     match of {
         None => {
@@ -172,7 +199,7 @@ pub(super) async fn load_told(
         .collect())
 }
 
-fn state(text: &str) -> Result<ReceiptState> {
+pub(super) fn state(text: &str) -> Result<ReceiptState> {
     ReceiptState::ALL
         .into_iter()
         .find(|s| s.as_str() == text)

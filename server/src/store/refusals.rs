@@ -80,6 +80,15 @@ impl Store {
         Ok(people.into_iter().map(|p| p as u32).collect())
     }
 
+    /// The same, and who perhaps was: all of them earn the correction.
+    pub async fn perhaps_refused(&self, order: OrderId) -> Result<RoaringBitmap> {
+        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM refused WHERE order_id = $1")
+            .bind(order.to_string())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(people.into_iter().map(|p| p as u32).collect())
+    }
+
     /// Whether a door refused that person because of the order.
     pub async fn was_refused(&self, order: OrderId, person: PersonId) -> Result<bool> {
         let found: Option<i64> =

@@ -65,6 +65,12 @@ pub(super) fn values(
     AssertSqlSafe(sql)
 }
 
+/// How many rows a statement for `n` of them has; the others are NULL, and match nothing. So there are
+/// few statements, and a connection need not prepare one for each number.
+pub(super) fn padded(n: usize) -> usize {
+    n.next_power_of_two().clamp(8, AT_ONCE.max(8))
+}
+
 /// A text of the outer world without what PostgreSQL can't hold.
 pub(super) fn holdable(text: &str) -> String {
     text.replace('\0', "")

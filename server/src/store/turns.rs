@@ -9,15 +9,17 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, holdable, micros, one_of, parse, values};
+use super::rows::{AT_ONCE, holdable, micros, one_of, padded, parse, values};
 use super::write::Write;
 use super::{Result, Store};
+use crate::failpoint::{self, Moment};
 
 /// A receipt that a worker holds. The fence is the version of the commit that gave it: whoever holds
 /// an older one writes nothing (invariant 18).
@@ -69,6 +71,8 @@ pub struct Turn {
     pub claim: Vec<Wanted>,
     /// Claims at most this many.
     pub limit: usize,
+    /// Whose retries it claims along with what is wanted.
+    pub lane: Lane,
 }
 
 /// What a turn did.
@@ -86,6 +90,7 @@ impl Store {
         let mut write = self.begin().await?;
         let mut turned = Turned::default();
         settle(&mut write, worker, &turn.settle, now).await?;
+        failpoint::pass(Moment::TurnHalf);
         let mut states = States::default();
         start(
             &mut write,
@@ -98,9 +103,14 @@ impl Store {
         .await?;
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
+        let waiting = waiting(&mut write, now, turn.lane, turn.limit).await?;
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
-            claim_retries(&mut write, worker, now, corrections, room, &mut turned).await?;
+            let retries = waiting
+                .iter()
+                .filter(|(key, _)| (key.kind == Kind::Correction) == corrections)
+                .take(room);
+            claim_retries(&mut write, worker, retries, &mut turned).await?;
             for wanted in &turn.claim {
                 let room = turn.limit.saturating_sub(turned.claimed.len());
                 if room > 0
@@ -113,17 +123,32 @@ impl Store {
                 }
             }
         }
+        let (settles, starts, claims) = (
+            !turn.settle.is_empty(),
+            !turned.started.is_empty(),
+            !turned.claimed.is_empty(),
+        );
+        let pass = |does: bool, moment| {
+            if does {
+                failpoint::pass(moment);
+            }
+        };
+        pass(settles, Moment::SettleBeforeCommit);
+        pass(starts, Moment::StartBeforeCommit);
+        pass(claims, Moment::ClaimBeforeCommit);
         write.finish().await?;
+        pass(settles, Moment::SettleCommitted);
+        pass(starts, Moment::StartCommitted);
+        pass(claims, Moment::ClaimCommitted);
         Ok(turned)
     }
 }
 
-/// Receipts that one statement can change: of one order and kind, claimed by one commit.
+/// Receipts that one statement can change: of one order and kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     order: OrderId,
     kind: Kind,
-    fence: i64,
 }
 
 impl Group {
@@ -131,10 +156,12 @@ impl Group {
         Group {
             order: claim.key.order,
             kind: claim.key.kind,
-            fence: claim.fence,
         }
     }
 }
+
+/// Whose receipt, and the fence under which it is held.
+type Held = (PersonId, i64);
 
 /// What a settled receipt becomes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,7 +181,7 @@ async fn settle(
 ) -> Result<()> {
     let mut states = States::default();
     let mut seen = BTreeSet::new();
-    let mut groups: BTreeMap<(Group, Becomes), Vec<(PersonId, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Group, Becomes), Vec<(Held, String)>> = BTreeMap::new();
     for one in settled {
         // Only the first word counts.
         if seen.insert((one.claim.key, one.claim.fence)) {
@@ -162,7 +189,10 @@ async fn settle(
             groups
                 .entry((Group::of(&one.claim), becomes))
                 .or_default()
-                .push((one.claim.key.person, holdable(&one.detail)));
+                .push((
+                    (one.claim.key.person, one.claim.fence),
+                    holdable(&one.detail),
+                ));
         }
     }
     let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
@@ -214,13 +244,13 @@ async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Resul
     })
 }
 
-/// Gives back whose receipts were in flight under that fence, and so are settled now.
+/// Gives back whose receipts were in flight under their fence, and so are settled for good now.
 async fn settle_group(
     write: &mut Write,
     worker: &str,
     group: Group,
     becomes: Becomes,
-    people: &[(PersonId, String)],
+    people: &[(Held, String)],
     now: Timestamp,
 ) -> Result<Vec<PersonId>> {
     let version = write.version;
@@ -228,16 +258,15 @@ async fn settle_group(
     let mut done = Vec::new();
     for chunk in people.chunks(AT_ONCE) {
         let sql = values(
-            "WITH reply (whom, words) AS (",
-            11,
-            chunk.len(),
-            2,
-            ") UPDATE receipt SET state = $5, worker = NULL, detail = reply.words, settled_at = $6, settled_version = $7, not_before = $8, attempt = attempt + $9, in_flight_at = CASE WHEN $10 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'in_flight' RETURNING person",
+            "WITH reply (whom, under, words) AS (",
+            10,
+            padded(chunk.len()),
+            3,
+            ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight'",
         );
-        let query = sqlx::query_scalar(sql)
+        let query = sqlx::query(sql)
             .bind(group.order.to_string())
             .bind(group.kind.to_string())
-            .bind(group.fence)
             .bind(worker)
             .bind(becomes.state.as_str())
             .bind((!waits).then(|| micros(now)))
@@ -245,13 +274,55 @@ async fn settle_group(
             .bind(becomes.not_before.map_or(0, micros))
             .bind(i64::from(waits))
             .bind(i64::from(becomes.forget_flight));
-        let query = chunk.iter().fold(query, |q, (person, words)| {
-            q.bind(i64::from(person.0)).bind(words)
+        let query = chunk.iter().fold(query, |q, ((person, fence), words)| {
+            q.bind(i64::from(person.0))
+                .bind(*fence)
+                .bind(words.as_str())
         });
-        let people: Vec<i64> = query.fetch_all(write.db()).await?;
-        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+        let query = (chunk.len()..padded(chunk.len()))
+            .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>).bind(""));
+        let count = query.execute(write.db()).await?.rows_affected();
+        let people: Vec<PersonId> = chunk.iter().map(|((person, _), _)| *person).collect();
+        if count == people.len() as u64 {
+            done.extend(people);
+        } else if !waits {
+            let mark = (
+                "settled_version = $3 AND state = $4",
+                becomes.state.as_str(),
+            );
+            let marked = marked(write, group, &people, mark).await?;
+            done.extend(marked.into_iter().map(|(person, _)| person));
+        }
     }
     Ok(done)
+}
+
+/// Which of the people's receipts this very turn has marked. Nearly always the number tells: to have
+/// every row returned wakes this thread once for each.
+async fn marked(
+    write: &mut Write,
+    group: Group,
+    people: &[PersonId],
+    (mark, value): (&str, &str),
+) -> Result<Vec<Held>> {
+    let sql = one_of(
+        &format!(
+            "SELECT person, fence FROM receipt WHERE order_id = $1 AND kind = $2 AND {mark} AND person IN"
+        ),
+        5,
+        padded(people.len()),
+        "",
+    );
+    let query = sqlx::query_as(sql)
+        .bind(group.order.to_string())
+        .bind(group.kind.to_string())
+        .bind(write.version)
+        .bind(value);
+    let query = people.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+    let query = (people.len()..padded(people.len())).fold(query, |q, _| q.bind(None::<i64>));
+    let found: Vec<(i64, i64)> = query.fetch_all(write.db()).await?;
+    let held = |(person, fence)| (PersonId(person as u32), fence);
+    Ok(found.into_iter().map(held).collect())
 }
 
 /// The states of the orders that a turn meets, each asked for once.
@@ -273,8 +344,8 @@ impl States {
         })
     }
 
-    /// Whether a notice of that kind may be begun: the order's while it is published, its correction
-    /// once it is retracted.
+    /// Whether a notice of that kind may be begun: the order's while it is published and not stopped
+    /// (see [`countermand_core::order::Order::row_state`]), its correction once it is retracted.
     async fn may_begin(&mut self, write: &mut Write, order: OrderId, kind: Kind) -> Result<bool> {
         Ok(self.of(write, order).await? == needed(kind == Kind::Correction))
     }
@@ -293,72 +364,81 @@ async fn start(
     states: &mut States,
     turned: &mut Turned,
 ) -> Result<()> {
-    let mut groups: BTreeMap<Group, BTreeSet<PersonId>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, BTreeSet<Held>> = BTreeMap::new();
     for claim in claims {
         groups
             .entry(Group::of(claim))
             .or_default()
-            .insert(claim.key.person);
+            .insert((claim.key.person, claim.fence));
     }
-    let mut started: BTreeSet<(Group, PersonId)> = BTreeSet::new();
+    let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
     for (group, people) in groups {
-        let people: Vec<PersonId> = people.into_iter().collect();
+        let people: Vec<Held> = people.into_iter().collect();
         if states.may_begin(write, group.order, group.kind).await? {
-            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $5 WHERE";
-            let after = "RETURNING person";
-            for person in held(write, worker, group, &people, sql, Some(now), after).await? {
-                started.insert((group, person));
+            // The version marks what this turn began, until it is settled in another.
+            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE";
+            for chunk in people.chunks(AT_ONCE) {
+                let count = held(write, worker, group, chunk, sql, Some(now)).await?;
+                let began = if count == chunk.len() as u64 {
+                    chunk.to_vec()
+                } else {
+                    let whose: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
+                    let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
+                    marked(write, group, &whose, (mark, worker)).await?
+                };
+                started.extend(began.into_iter().map(|held| (group, held)));
             }
         } else {
-            // A hold gives the claim back: planned again, or waiting as before.
-            let sql = "DELETE FROM receipt WHERE";
-            held(write, worker, group, &people, sql, None, "AND attempt = 0").await?;
-            let sql = "UPDATE receipt SET worker = NULL WHERE";
-            held(write, worker, group, &people, sql, None, "").await?;
+            // A hold or a stop gives the claim back: planned again, or waiting as before.
+            let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
+            for chunk in people.chunks(AT_ONCE) {
+                held(write, worker, group, chunk, sql, None).await?;
+                let sql = "UPDATE receipt SET worker = NULL WHERE";
+                held(write, worker, group, chunk, sql, None).await?;
+            }
         }
     }
     turned.started.extend(
         claims
             .iter()
-            .filter(|c| started.remove(&(Group::of(c), c.key.person))),
+            .filter(|c| started.remove(&(Group::of(c), (c.key.person, c.fence)))),
     );
     Ok(())
 }
 
-/// Does `sql` to those of the people's receipts that the worker holds under the group's fence and
-/// has not begun.
+/// Does `sql` to those of the people's receipts that the worker holds under their fence and has not
+/// begun, and says to how many.
 async fn held(
     write: &mut Write,
     worker: &str,
     group: Group,
-    people: &[PersonId],
+    people: &[Held],
     sql: &str,
     now: Option<Timestamp>,
-    after: &str,
-) -> Result<Vec<PersonId>> {
-    let mut done = Vec::new();
-    for chunk in people.chunks(AT_ONCE) {
-        let sql = one_of(
-            &format!(
-                "{sql} order_id = $1 AND kind = $2 AND fence = $3 AND worker = $4 AND state = 'claimed' AND person IN"
-            ),
-            if now.is_some() { 6 } else { 5 },
-            chunk.len(),
-            after,
-        );
-        let mut query = sqlx::query_scalar(sql)
-            .bind(group.order.to_string())
-            .bind(group.kind.to_string())
-            .bind(group.fence)
-            .bind(worker);
-        if let Some(now) = now {
-            query = query.bind(micros(now));
-        }
-        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
-        let people: Vec<i64> = query.fetch_all(write.db()).await?;
-        done.extend(people.into_iter().map(|p| PersonId(p as u32)));
+) -> Result<u64> {
+    let version = write.version;
+    let sql = values(
+        &format!(
+            "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
+        ),
+        if now.is_some() { 6 } else { 4 },
+        padded(people.len()),
+        2,
+        ")",
+    );
+    let mut query = sqlx::query(sql)
+        .bind(group.order.to_string())
+        .bind(group.kind.to_string())
+        .bind(worker);
+    if let Some(now) = now {
+        query = query.bind(micros(now)).bind(version);
     }
-    Ok(done)
+    let query = people.iter().fold(query, |q, (person, fence)| {
+        q.bind(i64::from(person.0)).bind(*fence)
+    });
+    let query = (people.len()..padded(people.len()))
+        .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>));
+    Ok(query.execute(write.db()).await?.rows_affected())
 }
 
 /// Claims for people who have no receipt of that kind yet.
@@ -371,6 +451,10 @@ async fn claim_new(
 ) -> Result<()> {
     let order = wanted.order.to_string();
     let version = write.version;
+    let group = Group {
+        order: wanted.order,
+        kind: wanted.kind,
+    };
     // A correction starts only when every earlier attempt to that person is settled (invariant 24).
     let mut passed = match wanted.kind {
         Kind::Correction => in_flight(write.db(), &order).await?,
@@ -387,19 +471,27 @@ async fn claim_new(
         let sql = values(
             "WITH wanted (whom) AS (",
             5,
-            chunk.len(),
+            padded(chunk.len()),
             1,
-            // Without a WHERE, SQLite takes ON for the condition of a join.
-            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE 1 = 1 ON CONFLICT (order_id, person, kind) DO NOTHING RETURNING person",
+            // Without a WHERE, SQLite would take ON for the condition of a join.
+            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING",
         );
-        let query = sqlx::query_scalar(sql)
+        let query = sqlx::query(sql)
             .bind(&order)
             .bind(wanted.kind.to_string())
             .bind(version)
             .bind(worker);
         let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
-        let got: Vec<i64> = query.fetch_all(write.db()).await?;
-        let got: RoaringBitmap = got.into_iter().map(|p| p as u32).collect();
+        let query = (chunk.len()..padded(chunk.len())).fold(query, |q, _| q.bind(None::<i64>));
+        let count = query.execute(write.db()).await?.rows_affected();
+        let got: RoaringBitmap = if count == chunk.len() as u64 {
+            chunk.iter().map(|p| p.0).collect()
+        } else {
+            // A retry that this turn claims has the same fence, and was tried before.
+            let mark = ("fence = $3 AND worker = $4 AND attempt = 0", worker);
+            let got = marked(write, group, chunk, mark).await?;
+            got.into_iter().map(|(person, _)| person.0).collect()
+        };
         for person in chunk {
             let key = Key {
                 order: wanted.order,
@@ -429,50 +521,57 @@ async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap>
     Ok(people.into_iter().map(|p| p as u32).collect())
 }
 
-/// Claims receipts that wait for a retry, of orders whose state allows it.
+/// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
+async fn waiting(
+    write: &mut Write,
+    now: Timestamp,
+    lane: Lane,
+    most: usize,
+) -> Result<Vec<(Key, u32)>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
+    let rows = sqlx::query("SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2")
+        .bind(micros(now))
+        .bind(most as i64)
+        .bind(i64::from(*lane.numbers().start()))
+        .bind(i64::from(*lane.numbers().end()))
+        .fetch_all(write.db())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = Key {
+                order: parse(row.try_get("order_id")?)?,
+                person: PersonId(row.try_get::<i64, _>("person")? as u32),
+                kind: parse(row.try_get("kind")?)?,
+            };
+            Ok((key, row.try_get::<i64, _>("attempt")? as u32))
+        })
+        .collect()
+}
+
 async fn claim_retries(
     write: &mut Write,
     worker: &str,
-    now: Timestamp,
-    corrections: bool,
-    room: usize,
+    retries: impl Iterator<Item = &(Key, u32)>,
     turned: &mut Turned,
 ) -> Result<()> {
-    if room == 0 {
-        return Ok(());
-    }
-    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
-    let sql = one_kind(
-        "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state = $3 AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.kind",
-        corrections,
-        "ORDER BY r.not_before, r.order_id, r.person, r.kind LIMIT $2",
-    );
-    let rows = sqlx::query(sql)
-        .bind(micros(now))
-        .bind(room as i64)
-        .bind(needed(corrections))
-        .fetch_all(write.db())
-        .await?;
     let fence = write.version;
-    let mut groups: BTreeMap<(OrderId, Kind), Vec<PersonId>> = BTreeMap::new();
-    for row in &rows {
-        let key = Key {
-            order: parse(row.try_get("order_id")?)?,
-            person: PersonId(row.try_get::<i64, _>("person")? as u32),
-            kind: parse(row.try_get("kind")?)?,
-        };
-        let attempt = row.try_get::<i64, _>("attempt")? as u32;
-        turned.claimed.push(Claim {
-            key,
+    let mut groups: BTreeMap<Group, Vec<PersonId>> = BTreeMap::new();
+    for (key, attempt) in retries {
+        let claim = Claim {
+            key: *key,
             fence,
-            attempt,
-        });
+            attempt: *attempt,
+        };
+        turned.claimed.push(claim);
         groups
-            .entry((key.order, key.kind))
+            .entry(Group::of(&claim))
             .or_default()
             .push(key.person);
     }
-    for ((order, kind), people) in groups {
+    for (group, people) in groups {
         for chunk in people.chunks(AT_ONCE) {
             let sql = one_of(
                 "UPDATE receipt SET worker = $3, fence = $4 WHERE order_id = $1 AND kind = $2 AND state = 'claimed' AND worker IS NULL AND person IN",
@@ -481,8 +580,8 @@ async fn claim_retries(
                 "",
             );
             let query = sqlx::query(sql)
-                .bind(order.to_string())
-                .bind(kind.to_string())
+                .bind(group.order.to_string())
+                .bind(group.kind.to_string())
                 .bind(worker)
                 .bind(fence);
             let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
@@ -490,9 +589,4 @@ async fn claim_retries(
         }
     }
     Ok(())
-}
-
-fn one_kind(before: &str, corrections: bool, after: &str) -> sqlx::AssertSqlSafe<String> {
-    let is = if corrections { "=" } else { "<>" };
-    sqlx::AssertSqlSafe(format!("{before} {is} 'correction' {after}"))
 }

@@ -6,6 +6,7 @@ use super::follow::Touched;
 use super::rows::{micros, parse};
 use super::write::Write;
 use super::{Result, Store};
+use crate::failpoint::{self, Moment};
 
 impl Store {
     /// Says that the worker lives until `lease_until`.
@@ -16,7 +17,9 @@ impl Store {
             .bind(micros(lease_until))
             .execute(write.db())
             .await?;
+        failpoint::pass(Moment::RenewBeforeCommit);
         write.finish().await?;
+        failpoint::pass(Moment::RenewCommitted);
         Ok(())
     }
 
@@ -31,10 +34,16 @@ impl Store {
             .fetch_all(write.db())
             .await?;
         let mut unknown = 0;
-        for name in dead {
-            unknown += self.bury(&mut write, &name, now).await?;
+        for name in &dead {
+            unknown += self.bury(&mut write, name, now).await?;
         }
-        write.finish().await?;
+        if dead.is_empty() {
+            write.finish().await?;
+        } else {
+            failpoint::pass(Moment::BuryBeforeCommit);
+            write.finish().await?;
+            failpoint::pass(Moment::BuryCommitted);
+        }
         Ok(unknown)
     }
 
@@ -42,7 +51,9 @@ impl Store {
     pub async fn retire_worker(&self, worker: &str, now: Timestamp) -> Result<()> {
         let mut write = self.begin().await?;
         self.bury(&mut write, worker, now).await?;
+        failpoint::pass(Moment::RetireBeforeCommit);
         write.finish().await?;
+        failpoint::pass(Moment::RetireCommitted);
         Ok(())
     }
 
@@ -65,6 +76,9 @@ impl Store {
             .bind(now)
             .execute(write.db())
             .await?;
+        if !orders.is_empty() {
+            failpoint::pass(Moment::BuryHalf);
+        }
         // What was claimed and never begun is planned again.
         sqlx::query("DELETE FROM receipt WHERE worker = $1 AND state = 'claimed' AND attempt = 0")
             .bind(worker)

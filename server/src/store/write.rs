@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::{Any, AnyConnection, Row, Transaction};
 
 use super::follow::{KEPT, Touched};
-use super::rows::micros;
+use super::rows::{micros, to_json, values};
 use super::{Result, Store, StoreError};
 
 /// Old notes to followers go once in so many commits.
@@ -84,15 +84,16 @@ impl Write {
 
     /// Commits, and gives back the version that this made.
     pub async fn finish(mut self) -> Result<i64> {
-        for (part, touched) in std::mem::take(&mut self.touched).into_iter().enumerate() {
-            let text = serde_json::to_string(&touched)
-                .map_err(|e| StoreError::Unreadable(e.to_string()))?;
-            sqlx::query("INSERT INTO change_log (version, part, touched) VALUES ($1, $2, $3)")
-                .bind(self.version)
-                .bind(part as i64)
-                .bind(text)
-                .execute(&mut *self.transaction)
-                .await?;
+        let touched = std::mem::take(&mut self.touched);
+        if !touched.is_empty() {
+            let before = "INSERT INTO change_log (version, part, touched)";
+            let sql = values(before, 1, touched.len(), 3, "");
+            let mut query = sqlx::query(sql);
+            for (part, touched) in touched.iter().enumerate() {
+                let text = to_json(touched)?;
+                query = query.bind(self.version).bind(part as i64).bind(text);
+            }
+            query.execute(&mut *self.transaction).await?;
         }
         // Nobody follows from so far back (see `follow::KEPT`).
         if self.version % TIDIED_EVERY == 0 {

@@ -21,7 +21,7 @@ use crate::app::operators::{MIN_PASSWORD, SignedIn as Begun};
 const LONGEST_ADDRESS: usize = 254;
 
 /// Where a request came from, where the server was told.
-type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+pub(super) type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countermand_core::audit::{Entry, Verified};
 use countermand_core::id::OrderId;
+use countermand_core::order::Order;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -28,7 +29,10 @@ pub struct Memory {
     /// What the last act did, by the session's csrf token: said once.
     flashes: Mutex<HashMap<String, Flash>>,
     /// The record of an order as last read: its statement must answer while the database is away.
-    histories: Mutex<HashMap<OrderId, Vec<Entry>>>,
+    histories: Mutex<HashMap<OrderId, (Order, Vec<Entry>)>>,
+    /// How fast «this looks wrong» may be said. Apart from `limiter`: however many say so, nobody
+    /// signs in more slowly for it.
+    pub(super) reports: Limiter,
     counts: tokio::sync::Mutex<Counts>,
     /// The last walk along the record: it is long, and nobody needs it at each look.
     verified: Mutex<Option<(Verified, Timestamp)>>,
@@ -54,6 +58,7 @@ impl Default for Memory {
             streams: Arc::new(Semaphore::new(STREAMS)),
             flashes: Mutex::default(),
             histories: Mutex::default(),
+            reports: Limiter::default(),
             counts: tokio::sync::Mutex::default(),
             verified: Mutex::default(),
         }
@@ -77,12 +82,16 @@ impl Memory {
         lock(&self.flashes).remove(session)
     }
 
-    pub(super) fn keep_history(&self, order: OrderId, entries: &[Entry]) {
-        lock(&self.histories).insert(order, entries.to_vec());
+    pub(super) fn keep_history(&self, order: &Order, entries: &[Entry]) {
+        lock(&self.histories).insert(order.id, (order.clone(), entries.to_vec()));
     }
 
-    pub(super) fn history(&self, order: OrderId) -> Option<Vec<Entry>> {
-        lock(&self.histories).get(&order).cloned()
+    /// The record as last read, and whether the order stood then as it stands now, so that nothing
+    /// is missing.
+    pub(super) fn history(&self, order: &Order) -> Option<(Vec<Entry>, bool)> {
+        let histories = lock(&self.histories);
+        let (then, entries) = histories.get(&order.id)?;
+        Some((entries.clone(), then == order))
     }
 
     /// Whoever holds this counts, the others wait and read: hold it for one count at a time.

@@ -29,6 +29,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
+use crate::outbox::rehearsal::Rehearsal;
 
 pub use memory::Memory;
 use routes::{Kind, TABLE};
@@ -36,7 +37,7 @@ use routes::{Kind, TABLE};
 /// No form of the console comes near this.
 const LARGEST_BODY: usize = 1024 * 1024;
 
-/// Nor does a form before a session, which any stranger may send, come near this.
+/// Nor does a form without a session, which any stranger may send, come near this.
 const LARGEST_ENTRY: usize = 16 * 1024;
 
 /// Longer than the store waits for a connection, so that its own words reach the page.
@@ -65,6 +66,8 @@ pub struct Web {
     pub doors: Arc<dyn Fn() -> Vec<DoorFigures> + Send + Sync>,
     /// The maildir that the transport `mailbox` writes to.
     pub mailbox: Option<PathBuf>,
+    /// The way of tests; absent, there are none.
+    pub rehearsal: Option<Rehearsal>,
     /// The made-up company: its operators sign in with one click, from this machine only.
     pub demo: bool,
     /// Turns true when the server is asked to stop: streams end then, so that it can.
@@ -92,6 +95,7 @@ impl Web {
             app,
             doors: Arc::new(Vec::new),
             mailbox: None,
+            rehearsal: None,
             demo: false,
             stopping: watch::channel(false).1,
             started,
@@ -113,7 +117,7 @@ pub fn router(web: Arc<Web>) -> Router {
         let serve = (route.serve)();
         match route.kind {
             Kind::Stream => streams = streams.route(route.path, serve),
-            Kind::Entry => {
+            Kind::Entry | Kind::Notice => {
                 let serve = serve.layer(DefaultBodyLimit::max(LARGEST_ENTRY));
                 pages = pages.route(route.path, serve);
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, get, post};
 
 use super::{Web, account, assets, console, events, health, statement};
-use console::{audit, doors, mailbox, notices, order, orders, preview, respond, review, write};
+use console::{
+    audit, doors, letter, mailbox, notices, order, orders, preview, respond, review, write,
+};
 
 /// Whom a route serves, and whether it changes anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +18,8 @@ pub enum Kind {
     Entry,
     /// Ends or uses a session, and changes nothing that the record keeps.
     Session,
+    /// Whoever got a notice changes something: the notice's token, use case, record.
+    Notice,
     /// An operator reads.
     Reads,
     /// An operator changes something: session, token, use case, record.
@@ -55,6 +59,8 @@ pub const TABLE: &[Route] = routes! {
     Public get "/readyz" => health::ready;
     Public get "/assets/{name}" => assets::serve;
     Public get "/o/{name}" => statement::show;
+    Notice post "/o/{name}/looks-wrong" => statement::looks_wrong;
+    Public get "/statements.atom" => statement::feed;
 
     Public get "/sign-in" => account::sign_in_page;
     Entry post "/sign-in" => account::sign_in;
@@ -72,6 +78,8 @@ pub const TABLE: &[Route] = routes! {
     Reads get "/orders/{id}/edit" => write::edit_page;
     Changes post "/orders/{id}/edit" => write::edit;
     Reads get "/orders/{id}/preview" => preview::show;
+    Reads get "/orders/{id}/letter" => letter::show;
+    Changes post "/orders/{id}/test" => letter::test;
     Reads get "/orders/{id}/notices" => notices::show;
     Changes post "/orders/{id}/submit" => review::submit;
     Changes post "/orders/{id}/withdraw" => review::withdraw;
@@ -87,6 +95,8 @@ pub const TABLE: &[Route] = routes! {
     Changes post "/orders/{id}/extend" => respond::extend;
     Reads get "/orders/{id}/retract" => respond::retract_page;
     Changes post "/orders/{id}/retract" => respond::retract;
+
+    Changes post "/orders/{id}/cause" => respond::cause;
 
     Reads get "/mailbox" => mailbox::list;
     Reads get "/mailbox/{id}" => mailbox::show;

@@ -6,12 +6,13 @@ use countermand_core::actor::Actor;
 use super::order_in;
 use super::support::house::{ADA, ANA, BEN, House, PASSWORD, RITA, TITLE, Visitor, order_file};
 
-/// Every route that changes anything, with `{…}` filled.
-fn mutating(id: &str) -> Vec<(String, Kind)> {
+/// Every route that changes anything, with `{…}` filled: the order's id, and its whole one.
+fn mutating(id: &str, whole: &str) -> Vec<(String, Kind)> {
+    let fill = |path: &str| path.replace("{id}", id).replace("{name}", whole);
     TABLE
         .iter()
         .filter(|route| route.method == "post")
-        .map(|route| (route.path.replace("{id}", id), route.kind))
+        .map(|route| (fill(route.path), route.kind))
         .collect()
 }
 
@@ -19,6 +20,8 @@ fn mutating(id: &str) -> Vec<(String, Kind)> {
 async fn inv_34_every_mutating_route_refuses_strangers_and_forged_forms() {
     let house = House::build().await;
     let id = house.published(TITLE).await;
+    let whole = house.app.store.order_called(&id).await.unwrap().order.id;
+    let whole = whole.to_string();
     let text = order_file(TITLE);
     // What each route would take if it were asked rightly.
     let fields = [
@@ -31,14 +34,18 @@ async fn inv_34_every_mutating_route_refuses_strangers_and_forged_forms() {
         ("digest", "x"),
         ("email", ANA),
         ("password", PASSWORD),
+        ("cause", "x"),
+        // The form of a notice's token, sealed by nobody.
+        ("n", "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G"),
     ];
     let entries = house.entries().await;
     let version = house.app.store.version().await.unwrap();
     let stranger = Visitor::of(&house);
-    for (path, kind) in mutating(&id) {
+    for (path, kind) in mutating(&id, &whole) {
         let got = stranger.send(&path, &fields).await;
         let expected: &[u16] = match kind {
             Kind::Entry => &[403, 404],
+            Kind::Notice => &[403],
             _ => &[401],
         };
         assert!(
@@ -58,7 +65,7 @@ async fn inv_34_every_mutating_route_refuses_strangers_and_forged_forms() {
         operators.push(Visitor::signed_in(&house, email).await);
     }
     let version = house.app.store.version().await.unwrap();
-    for (path, kind) in mutating(&id) {
+    for (path, kind) in mutating(&id, &whole) {
         for operator in &operators {
             for csrf in ["", "0000"] {
                 let mut forged = fields.to_vec();
@@ -88,7 +95,10 @@ async fn inv_34_every_mutating_route_refuses_strangers_and_forged_forms() {
 async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
     // The router is made from the table alone; what changes is a POST, and a POST says which kind.
     for route in TABLE {
-        let changes = matches!(route.kind, Kind::Changes | Kind::Entry | Kind::Session);
+        let changes = matches!(
+            route.kind,
+            Kind::Changes | Kind::Notice | Kind::Entry | Kind::Session
+        );
         assert_eq!(route.method == "post", changes, "{route:?}");
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -142,6 +152,7 @@ async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
         &[("text", &edited), ("do", "save")],
     )
     .await;
+    act(&ana, ANA, &path("test"), &[("kind", "correction")]).await;
     act(&ana, ANA, &path("submit"), &[]).await;
     act(&ana, ANA, &path("withdraw"), &[]).await;
     act(&ana, ANA, &path("submit"), &[]).await;
@@ -166,9 +177,18 @@ async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
         &[("word", "Remove"), ("reason", "Sent in error")],
     )
     .await;
+    act(&rita, RITA, &path("cause"), &[("cause", "A slip")]).await;
     act(&rita, RITA, "/doors/open", &[("reason", "Trial")]).await;
     act(&rita, RITA, "/doors/close", &[]).await;
     act(&ada, ADA, "/doors/mode", &[("mode", "observe")]).await;
+    // What needs a notice's token instead of an operator is exercised where notices are sent:
+    // `inv_14_who_got_a_notice_says_that_it_looks_wrong_once_and_by_a_form_alone`.
+    let by_notice: Vec<&str> = TABLE
+        .iter()
+        .filter(|route| route.kind == Kind::Notice)
+        .map(|route| route.path)
+        .collect();
+    assert_eq!(by_notice, ["/o/{name}/looks-wrong"]);
     for route in TABLE.iter().filter(|route| route.kind == Kind::Changes) {
         assert!(done.contains(route.path), "{route:?} is not exercised here");
     }
@@ -183,7 +203,7 @@ async fn inv_30_an_unknown_id_changes_nothing() {
     house.published(TITLE).await;
     let rita = Visitor::signed_in(&house, RITA).await;
     let version = house.app.store.version().await.unwrap();
-    for (path, kind) in mutating("ZZZZ") {
+    for (path, kind) in mutating("ZZZZ", "ZZZZ") {
         if kind == Kind::Changes && path.contains("ZZZZ") {
             let got = rita
                 .post(&path, &[("word", "Remove"), ("reason", "x")])

@@ -1,7 +1,7 @@
 //! After a retraction: who is corrected, and when.
 
-use countermand::store::Outcome;
-use countermand_core::change::Change;
+use countermand::store::{Outcome, StoreError};
+use countermand_core::change::{Change, Step};
 use countermand_core::notice::{Kind, ReceiptState};
 
 use crate::fixture::*;
@@ -17,6 +17,7 @@ on_both!(
     inv_25_a_late_accepted_overwrites_nothing,
     a_dead_workers_flight_is_corrected,
     inv_22_a_retraction_and_starts_at_once_agree_on_who_was_sent_to,
+    inv_22_the_answer_is_that_of_the_commit_however_late_it_is_counted,
 );
 
 async fn inv_23_corrections_go_to_exactly_those_who_may_have_been_told(db: &Db) {
@@ -254,4 +255,48 @@ async fn inv_22_a_retraction_and_starts_at_once_agree_on_who_was_sent_to(db: &Db
         (notices.in_flight, notices.claimed),
         (started.len() as u64, 0)
     );
+}
+
+async fn inv_22_the_answer_is_that_of_the_commit_however_late_it_is_counted(db: &Db) {
+    let people: Vec<u32> = (0..10).collect();
+    let id = db.publish(1, &people).await;
+    let w = db.worker("w").await;
+    let later = |at| Outcome::Deferred { not_before: t(at) };
+    w.send(id, Kind::Order, 0, Outcome::Accepted).await;
+    w.send(id, Kind::Order, 1, Outcome::Rejected).await;
+    w.send(id, Kind::Order, 2, Outcome::Unknown { not_before: t(9) })
+        .await;
+    w.send(id, Kind::Order, 3, later(9)).await;
+    w.claim_one(id, Kind::Order, 4).await;
+    let mut flying = Vec::new();
+    for person in 5..8 {
+        flying.push(w.fly(id, Kind::Order, person).await);
+    }
+    let stored = db.stored(id).await;
+    assert!(db.count_retraction(&stored.order).await.unwrap().is_none());
+    let mut change = order_change(retracted(stored.order), Some(stored.changed), Step::Retract);
+    if let Change::Retract { planned, .. } = &mut change {
+        planned.push((Kind::Order, people.into_iter().collect()));
+    }
+    db.put(change).await;
+    // The process dies, and the rest goes on.
+    w.settle(flying[0], Outcome::Accepted).await;
+    w.settle(flying[1], Outcome::Rejected).await;
+    w.settle(flying[2], later(9)).await;
+    w.send(id, Kind::Correction, 0, Outcome::Accepted).await;
+    let order = db.stored(id).await.order;
+    let answer = db.count_retraction(&order).await.unwrap().unwrap();
+    let counted = (answer.cancelled, answer.unclaimed, answer.in_flight);
+    assert_eq!(counted, (4, 2, 3));
+    assert_eq!((answer.accepted, answer.unknown), (1, 1));
+    assert_eq!(answer.corrections_planned, 5);
+
+    let change = Change::Counted { order: id, answer };
+    db.put(change.clone()).await;
+    let order = db.stored(id).await.order;
+    assert_eq!(order.retraction().unwrap().answer.in_flight, 3);
+    assert!(db.count_retraction(&order).await.unwrap().is_none());
+    assert_eq!(db.to_correct(id).await, [0, 2, 5, 6, 7]);
+    let again = db.commit(&by_somebody(change, t(20))).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
 }

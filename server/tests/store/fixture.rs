@@ -418,6 +418,7 @@ pub fn retracted(order: Order) -> Order {
         by: "rita@corp.test".to_owned(),
         at: t(0),
         reason: "sent in error".to_owned(),
+        cause: None,
         answer: RetractAnswer::default(),
     };
     order.retract(retraction).unwrap()

@@ -407,6 +407,7 @@ impl History {
             start,
             claim,
             limit: 5,
+            ..Turn::default()
         };
         let turned = store.turn("w", &turn, self.now).await.unwrap();
         self.flying.extend(turned.started);

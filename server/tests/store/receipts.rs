@@ -357,6 +357,7 @@ async fn one_turn_settles_starts_and_claims(db: &Db) {
         start: vec![ready],
         claim: vec![wanted(id, Kind::Order, &[0, 1, 2])],
         limit: 5,
+        ..Turn::default()
     };
     let turned = w.turn(turn, t(3)).await;
     assert_eq!(db.version().await.unwrap(), before + 1);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use countermand::app::App;
 use countermand::clock::{CountingIds, ManualClock, RandomIds};
 use countermand::config::Config;
+use countermand::outbox::rehearsal::Rehearsal;
 use countermand::store::{Outcome, Settled, Turn, Wanted};
 use countermand::web::{Web, router};
 use countermand_core::actor::{Actor, Role};
@@ -25,6 +25,9 @@ pub const ANA: &str = "ana@corp.test";
 pub const BEN: &str = "ben@corp.test";
 pub const RITA: &str = "rita@corp.test";
 pub const ADA: &str = "ada@corp.test";
+/// Has TikTok on a phone; and who has not.
+pub const MIA: &str = "mia@corp.test";
+pub const SAM: &str = "sam@corp.test";
 pub const PASSWORD: &str = "correct horse battery";
 pub const TITLE: &str = "Remove TikTok from phones that read company mail";
 
@@ -63,12 +66,11 @@ pub struct House {
     pub data: Arc<tempfile::TempDir>,
 }
 
-async fn open(data: &Path, clock: &Arc<ManualClock>, ids: Arc<dyn countermand::clock::Ids>) -> App {
-    let config = Config {
+fn config() -> Config {
+    Config {
         mode: Mode::Enforce,
         ..Config::default()
-    };
-    App::open(config, data, clock.clone(), ids).await.unwrap()
+    }
 }
 
 impl House {
@@ -77,9 +79,22 @@ impl House {
     }
 
     pub async fn with(change: impl FnOnce(&mut Web)) -> House {
+        House::made(config(), change).await
+    }
+
+    pub async fn configured(change: impl FnOnce(&mut Config)) -> House {
+        let mut config = config();
+        change(&mut config);
+        House::made(config, |_| {}).await
+    }
+
+    async fn made(config: Config, change: impl FnOnce(&mut Web)) -> House {
         let data = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock::at(NOON.parse().unwrap()));
-        let app = open(data.path(), &clock, Arc::new(CountingIds::default())).await;
+        let ids = Arc::new(CountingIds::default());
+        let app = App::open(config, data.path(), clock.clone(), ids)
+            .await
+            .unwrap();
         fill(&app).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -89,6 +104,7 @@ impl House {
         let mut web = Web {
             stopping: stopping.clone(),
             mailbox: Some(mailbox),
+            rehearsal: Some(Rehearsal::new(&app.config.notices.test, data.path())),
             ..Web::new(app.clone())
         };
         change(&mut web);
@@ -113,7 +129,10 @@ impl House {
 
     /// As another process on the same database would have it.
     pub async fn another_app(&self) -> App {
-        open(self.data.path(), &self.clock, Arc::new(RandomIds)).await
+        let (data, clock) = (self.data.path(), self.clock.clone());
+        App::open(config(), data, clock, Arc::new(RandomIds))
+            .await
+            .unwrap()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -147,6 +166,18 @@ impl House {
 impl House {
     /// The order's notice to that person, as a worker would have brought it to that end.
     pub async fn sent(&self, order: &str, email: &str, outcome: Outcome, detail: &str) {
+        let kind = Kind::Order;
+        self.sent_kind(order, email, kind, outcome, detail).await;
+    }
+
+    pub async fn sent_kind(
+        &self,
+        order: &str,
+        email: &str,
+        kind: Kind,
+        outcome: Outcome,
+        detail: &str,
+    ) {
         let order = self.app.store.order_called(order).await.unwrap().order.id;
         let person = self.app.live.view().person_called(email).unwrap().id;
         let (store, now) = (&self.app.store, self.app.now());
@@ -154,7 +185,7 @@ impl House {
         store.renew_worker("w", lease).await.unwrap();
         let wanted = Wanted {
             order,
-            kind: Kind::Order,
+            kind,
             people: vec![person],
         };
         let turn = Turn {

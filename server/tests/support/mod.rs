@@ -20,6 +20,8 @@ pub mod postgres;
 pub mod process;
 pub mod smtp_sink;
 pub mod story_clock;
+pub mod submission;
+pub mod webhook;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where
 /// a skipped test would go unseen, it fails.
@@ -60,6 +62,22 @@ pub fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
+}
+
+/// A mail for the wire as the desk would make it, under a claim that no store gave: what tests of
+/// the wire alone begin with.
+pub fn outgoing(to: &str, bytes: &[u8]) -> countermand::outbox::transport::Outgoing {
+    let claim = countermand::store::Claim {
+        key: countermand_core::notice::Key {
+            order: countermand_core::id::OrderId(uuid::Uuid::nil()),
+            person: countermand_core::id::PersonId(0),
+            kind: countermand_core::notice::Kind::Order,
+        },
+        fence: 0,
+        attempt: 0,
+    };
+    let (from, to) = ("it@example.test".to_owned(), to.to_owned());
+    countermand::outbox::transport::Outgoing::of(&claim, from, to, bytes.to_vec())
 }
 
 pub fn is_root() -> bool {

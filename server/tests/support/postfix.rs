@@ -1,116 +1,136 @@
-//! Postfix's submission service with the shipped lines, whose logins Dovecot checks. It needs root, as every
-//! Postfix does: without it the test is skipped and says so.
+//! A Postfix of one test's own: a relay with a real queue, whose next hop is a port.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::PathBuf;
 
-use super::pki::Pki;
 use super::process::Process;
-use super::{free_port, is_root, open_to_all, programs, shipped};
+use super::{free_port, is_root, programs};
 
 #[derive(Debug)]
 pub struct Postfix {
     pub port: u16,
+    postsuper: PathBuf,
+    postqueue: PathBuf,
     process: Process,
 }
 
 impl Postfix {
-    pub fn start(
-        policy_port: u16,
-        login_port: u16,
-        pki: &Pki,
-        open_without_verdict: bool,
-    ) -> Option<Self> {
-        let [postfix] = programs(["postfix"])?;
+    /// `None` if Postfix is missing, or we are not root: its programs change their users.
+    ///
+    /// All mail goes on to `next_hop`, bounces by LMTP to `bounces`, both ports of this machine. What can't be
+    /// passed on stays in the queue.
+    pub fn start(next_hop: u16, bounces: u16) -> Option<Postfix> {
+        let [postfix, postsuper, postqueue] = programs(["postfix", "postsuper", "postqueue"])?;
         if !is_root() {
-            eprintln!("skipped: a Postfix of one's own must be started by root");
+            eprintln!("skipped: a Postfix of one's own needs root");
             return None;
         }
+        let daemons = PathBuf::from("/usr/lib/postfix/sbin");
         let folder = tempfile::tempdir().unwrap();
-        open_to_all(folder.path());
-        std::fs::set_permissions(
-            folder.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
-        let (etc, data) = (folder.path().join("etc"), folder.path().join("data"));
-        for made in [&etc, &data, &folder.path().join("spool")] {
-            std::fs::create_dir(made).unwrap();
-        }
-        own(&data, "postfix");
-        pki.write(&etc);
-        let gate = format!("inet:127.0.0.1:{policy_port}");
-        let mut lines = shipped("postfix/main.cf", &[("inet:127.0.0.1:8425", &gate)]);
-        if open_without_verdict {
-            let changed = lines.replace("default_action = 451 4.3.5 Whether this device may send mail can't be told just now", "default_action = DUNNO");
-            assert_ne!(
-                changed, lines,
-                "deploy/postfix/main.cf offers the choice no more"
-            );
-            lines = changed;
+        super::open_to_all(folder.path());
+        let at = |name: &str| folder.path().join(name);
+        for name in ["conf", "queue", "lib"] {
+            std::fs::create_dir(at(name)).unwrap();
         }
         let port = free_port();
-        let fill = |text: &str| {
-            text.replace("@FOLDER@", folder.path().to_str().unwrap())
-                .replace("@PORT@", &port.to_string())
-                .replace("@LOGIN@", &login_port.to_string())
-        };
-        std::fs::write(etc.join("main.cf"), format!("{}{lines}", fill(MAIN))).unwrap();
-        std::fs::write(etc.join("master.cf"), fill(MASTER)).unwrap();
-        let command = [
-            postfix.as_os_str(),
-            "-c".as_ref(),
-            etc.as_os_str(),
-            "start-fg".as_ref(),
+        let (queue, lib) = (at("queue"), at("lib"));
+        let main = format!(
+            "compatibility_level = 3.6\nqueue_directory = {}\ndata_directory = {}\ndaemon_directory = {}\nmaillog_file = /dev/stdout\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nmyhostname = relay.corp.test\nmydestination =\nalias_maps =\nlocal_recipient_maps =\nrelayhost = [127.0.0.1]:{next_hop}\nrecipient_delimiter = +\ntransport_maps = regexp:{}\nenable_long_queue_ids = yes\nsmtpd_recipient_restrictions = permit_mynetworks, reject\nminimal_backoff_time = 4000s\nmaximal_backoff_time = 4000s\n",
+            queue.display(),
+            lib.display(),
+            daemons.display(),
+            at("conf/transport").display(),
+        );
+        std::fs::write(at("conf/main.cf"), main).unwrap();
+        let transport = format!("/^bounces[+@]/ lmtp:inet:127.0.0.1:{bounces}\n");
+        std::fs::write(at("conf/transport"), transport).unwrap();
+        let services = [
+            ("cleanup", "cleanup", 0),
+            ("rewrite", "trivial-rewrite", 1),
+            ("bounce", "bounce", 0),
+            ("defer", "bounce", 0),
+            ("trace", "bounce", 0),
+            ("smtp", "smtp", 10),
+            ("lmtp", "lmtp", 10),
+            ("error", "error", 10),
+            ("retry", "error", 10),
+            ("proxymap", "proxymap", 1),
+            ("anvil", "anvil", 1),
+            ("scache", "scache", 1),
+            ("showq", "showq", 0),
+            ("flush", "flush", 0),
         ];
-        let command = command.map(ToOwned::to_owned);
-        let process = Process::start("postfix", folder, "TERM", command);
+        let mut master = format!(
+            "127.0.0.1:{port} inet n - n - - smtpd\nqmgr unix n - n 300 1 qmgr\npostlog unix-dgram n - n - 1 postlogd\n"
+        );
+        for (name, program, most) in services {
+            let public = ["cleanup", "showq", "flush"].contains(&name);
+            let private = if public { "n" } else { "-" };
+            master += &format!("{name} unix {private} - n - {most} {program}\n");
+        }
+        std::fs::write(at("conf/master.cf"), master).unwrap();
+        // Makes the queue's folders, and gives them to Postfix's user.
+        let owned = std::process::Command::new("chown")
+            .arg("postfix")
+            .arg(&lib)
+            .status();
+        assert!(owned.unwrap().success());
+        let checked = std::process::Command::new(postfix)
+            .arg("-c")
+            .arg(at("conf"))
+            .arg("check")
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{checked:?}");
+        let command = [
+            daemons.join("master").into_os_string(),
+            "-c".into(),
+            at("conf").into_os_string(),
+            "-s".into(),
+        ];
+        let process = Process::start("Postfix", folder, "TERM", command);
         process.await_port(port);
-        Some(Self { port, process })
+        Some(Postfix {
+            port,
+            postsuper,
+            postqueue,
+            process,
+        })
     }
 
-    pub fn log(&self) -> String {
-        self.process.log()
+    fn conf(&self) -> String {
+        self.process.folder().join("conf").display().to_string()
+    }
+
+    /// As in the config: `["postsuper", "-d", "-"]`, of this instance.
+    pub fn purge(&self) -> Vec<String> {
+        let program = self.postsuper.display().to_string();
+        [&program, "-c", &self.conf(), "-d", "-"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// The queue: for each mail its recipient, sorted.
+    pub fn queued(&self) -> Vec<String> {
+        let listed = std::process::Command::new(&self.postqueue)
+            .args(["-c", &self.conf(), "-j"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(listed.stdout).unwrap();
+        let mut all: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mail: serde_json::Value = serde_json::from_str(line).unwrap();
+                mail["recipients"][0]["address"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    pub fn await_that(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.process.await_that(what, is_so);
     }
 }
-
-fn own(path: &Path, user: &str) {
-    let done = Command::new("chown").arg(user).arg(path).status().unwrap();
-    assert!(done.success());
-}
-
-const MAIN: &str = "compatibility_level = 3.6
-queue_directory = @FOLDER@/spool
-data_directory = @FOLDER@/data
-maillog_file = /dev/stdout
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = mail.corp.test
-mydestination =
-alias_maps =
-local_recipient_maps =
-default_transport = discard:
-smtpd_tls_chain_files = @FOLDER@/etc/server.pem
-smtpd_tls_CAfile = @FOLDER@/etc/ca.pem
-";
-
-const MASTER: &str = "@PORT@ inet n - n - - smtpd
-  -o smtpd_tls_security_level=may
-  -o smtpd_tls_ask_ccert=yes
-  -o smtpd_sasl_auth_enable=yes
-  -o smtpd_sasl_type=dovecot
-  -o smtpd_sasl_path=inet:127.0.0.1:@LOGIN@
-  -o smtpd_recipient_restrictions=$countermand_submission
-  -o smtpd_relay_restrictions=
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-";

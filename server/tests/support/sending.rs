@@ -18,7 +18,7 @@ use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::plan::Due;
 use countermand_core::notice::{Key, Kind};
 use countermand_core::order::{
-    Approval, Audience, Order, OrderFile, Pins, Published, Retraction, Revision, State,
+    Approval, Audience, Order, OrderFile, Pins, Retraction, Revision, State,
 };
 use jiff::{SignedDuration, Timestamp};
 use roaring::RoaringBitmap;
@@ -66,6 +66,8 @@ pub struct TestOffice {
     orders: Mutex<(i64, Vec<Order>)>,
     /// Everybody is due the first reminder, too.
     pub reminds: AtomicBool,
+    /// Whose mail is at which domain; absent: nobody's is known.
+    pub domains: std::sync::OnceLock<fn(u32) -> &'static str>,
 }
 
 impl TestOffice {
@@ -119,6 +121,11 @@ impl Office for TestOffice {
             .collect()
     }
 
+    fn domain(&self, person: PersonId) -> Option<String> {
+        let of = self.domains.get()?;
+        Some(of(person.0).to_owned())
+    }
+
     fn write(&self, brief: &Brief) -> Result<Letter, String> {
         let Key { person, kind, .. } = brief.key;
         if person.0 == NOBODY {
@@ -131,6 +138,7 @@ impl Office for TestOffice {
             subject: format!("{kind} for {person}"),
             html: format!("<pre>{text}</pre>"),
             text,
+            language: "en".to_owned(),
         })
     }
 }
@@ -157,7 +165,6 @@ body = "Keep it."
 
 fn published(id: OrderId, people: RoaringBitmap) -> Order {
     let file = OrderFile::parse(FILE).unwrap();
-    let comply_by = file.deadline.comply_by.clone();
     let revision = Revision::new(1, "author@corp.test", noon(), FILE, file, Pins::default());
     let approval = Approval {
         by: "approver@corp.test".into(),
@@ -165,17 +172,11 @@ fn published(id: OrderId, people: RoaringBitmap) -> Order {
         digest: String::new(),
         audience: Audience(people),
     };
-    let published = Published {
-        approval,
-        by: "author@corp.test".into(),
-        at: noon(),
-        comply_by,
-        resumed_at: None,
-    };
-    Order {
-        state: State::Published(published),
-        ..Order::draft(id, revision)
-    }
+    Order::draft(id, revision)
+        .submit("author@corp.test", noon())
+        .and_then(|o| o.approve(approval, &BTreeSet::new()))
+        .and_then(|o| o.publish("author@corp.test", noon()))
+        .unwrap()
 }
 
 async fn write(store: &Store, order: Order, was: Option<i64>, step: Step) {
@@ -232,6 +233,7 @@ pub async fn retract(store: &Store, id: OrderId) {
         by: "responder@corp.test".into(),
         at: noon(),
         reason: "sent in error".into(),
+        cause: None,
         answer: Default::default(),
     };
     next_state(store, id, Step::Retract, |o| {

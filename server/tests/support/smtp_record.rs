@@ -19,6 +19,8 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Accept,
+    /// The same, so many milliseconds after the dot.
+    AcceptAfter(u64),
     /// Answer MAIL, RCPT, DATA or the final dot with this code, 4xx or 5xx. A
     /// refused MAIL or RCPT gets `554` to its DATA.
     Mail(u16),
@@ -72,12 +74,47 @@ pub struct Begun {
     pub to: Vec<String>,
 }
 
+/// A DATA that was answered by 354, and what came of it. Moments are counted in what the server did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The name that the client greeted with.
+    pub by: String,
+    pub to: Vec<String>,
+    /// Empty if the connection ended before one came.
+    pub message_id: String,
+    pub begun: usize,
+    /// When it was answered or its connection ended.
+    pub ended: Option<usize>,
+    /// Up to and including the final dot.
+    pub received: bool,
+    pub answer: Option<u16>,
+    /// What the server did to it.
+    pub fault: Fault,
+}
+
+/// What the server has just come to, told to who watches before it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// RCPT, and has not answered.
+    Rcpt,
+    /// DATA, and has not answered.
+    Data,
+    /// The first line of a body.
+    Body,
+    /// The dot, and has not answered.
+    Dot,
+    /// The dot, and has answered.
+    Answered,
+}
+
+type Watch = Arc<dyn Fn(Seen, &str) + Send + Sync>;
 type Script = Arc<dyn Fn(Offer<'_>) -> Fault + Send + Sync>;
 
 /// How the server presents itself.
 #[derive(Clone)]
 pub struct Setup {
     script: Script,
+    watch: Watch,
     pipelining: bool,
     extensions: Vec<&'static str>,
     starttls: Option<TlsAcceptor>,
@@ -92,11 +129,22 @@ pub struct Setup {
 struct Log {
     messages: Vec<Recorded>,
     begun: Vec<Begun>,
+    attempts: Vec<Attempt>,
+    ticks: usize,
     violations: Vec<String>,
     hellos: Vec<String>,
     encrypted: usize,
     offers: usize,
     connections: usize,
+    /// Connections that are open.
+    open: usize,
+}
+
+impl Log {
+    fn tick(&mut self) -> usize {
+        self.ticks += 1;
+        self.ticks
+    }
 }
 
 #[derive(Default)]
@@ -128,6 +176,7 @@ impl Setup {
     pub fn new() -> Self {
         Setup {
             script: Arc::new(|_| Fault::Accept),
+            watch: Arc::new(|_, _| {}),
             pipelining: true,
             extensions: vec!["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"],
             starttls: None,
@@ -142,6 +191,12 @@ impl Setup {
     /// Decides about each message: asked at MAIL (without recipient) and at RCPT.
     pub fn script(mut self, script: impl Fn(Offer<'_>) -> Fault + Send + Sync + 'static) -> Self {
         self.script = Arc::new(script);
+        self
+    }
+
+    /// Is told of each step of each message, and by whom it comes; the server waits meanwhile.
+    pub fn watch(mut self, watch: impl Fn(Seen, &str) + Send + Sync + 'static) -> Self {
+        self.watch = Arc::new(watch);
         self
     }
 
@@ -248,6 +303,30 @@ impl Recorder {
     /// Every DATA that was answered by 354, whether or not its dot came.
     pub fn begun(&self) -> Vec<Begun> {
         self.shared.log().begun.clone()
+    }
+
+    /// The same with what came of each, begun after a moment of [`Recorder::now`]; 0 for all.
+    pub fn attempts(&self, since: usize) -> Vec<Attempt> {
+        let log = self.shared.log();
+        let first = log.attempts.partition_point(|a| a.begun <= since);
+        log.attempts[first..].to_vec()
+    }
+
+    /// This moment, later than all that was seen before it and earlier than all that comes.
+    pub fn now(&self) -> usize {
+        self.shared.log().tick()
+    }
+
+    /// Blocks until no connection is open.
+    pub fn wait_until_alone(&self, at_most: Duration) {
+        let log = self.shared.log();
+        let waiting = |log: &mut Log| log.open > 0;
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(log, at_most, waiting);
+        let open = waited.unwrap().0.open;
+        assert_eq!(open, 0, "connections that stay open for {at_most:?}");
     }
 
     /// What the client did that it must not. Empty, if all is well.

@@ -2,8 +2,8 @@
 
 mod retract;
 pub(super) mod show;
-mod steps;
-mod text;
+pub(super) mod steps;
+pub(super) mod text;
 
 use std::path::PathBuf;
 
@@ -117,7 +117,7 @@ pub enum Order {
         )]
         reason: String,
     },
-    /// Let a held order go on
+    /// Let an order go on that is held, or whose notices stopped by themselves
     #[command(after_help = "Example: countermand --as cy@example.test order resume 7Q2M")]
     Resume {
         /// The order, by its id or short form
@@ -147,6 +147,26 @@ pub enum Order {
         /// Why; it stands in every correction and on the statement
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// How it came to the mistake, if that is known yet; `order cause` says it later
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        cause: String,
+    },
+    /// Say how a retracted order came to be wrong; it stands on the statement from then on
+    #[command(
+        after_help = "Example: countermand --as cy@example.test order cause 7Q2M \"A draft was published in place of the reminder to update\""
+    )]
+    Cause {
+        /// The order, by its id or short form
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The cause, for everyone to read
+        #[arg(value_name = "TEXT")]
+        cause: String,
     },
     /// List all orders
     #[command(after_help = "Example: countermand order list --json")]
@@ -173,7 +193,9 @@ impl Order {
             Order::Preview { which } => return text::preview(place, &open, &which).await,
             Order::Draft { file } => return text::draft(place, &open, &file).await,
             Order::Revise { id, file } => return text::revise(place, &open, &id, &file).await,
-            Order::Retract { id, reason } => return retract::run(place, &open, &id, &reason).await,
+            Order::Retract { id, reason, cause } => {
+                return retract::run(place, &open, &id, &reason, &cause).await;
+            }
             Order::List => return show::list(place, &open).await,
             Order::Show { id } => return show::one(place, &open, &id).await,
             Order::Submit { id } => app.submit(actor, &id).await,
@@ -182,8 +204,12 @@ impl Order {
             Order::Approve { id, digest } => app.approve(actor, &id, digest.as_deref()).await,
             Order::Publish { id } => app.publish(actor, &id).await,
             Order::Hold { id, reason } => app.hold(actor, &id, &reason).await,
-            Order::Resume { id } => app.resume(actor, &id).await,
+            Order::Resume { id } => {
+                let order = app.resume(actor, &id).await?;
+                return steps::resumed(place, &open, &order).await;
+            }
             Order::Extend { id, to } => app.extend(actor, &id, &to).await,
+            Order::Cause { id, cause } => app.say_cause(actor, &id, &cause).await,
         }?;
         steps::tell(place, &open, &order).await
     }

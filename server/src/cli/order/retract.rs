@@ -5,8 +5,15 @@ use countermand_core::words::thousands;
 
 use super::super::{Exit, Open, Place, Result, print};
 
-pub(super) async fn run(place: &Place, open: &Open, id: &str, reason: &str) -> Result<Exit> {
-    let answer = open.app.retract(&open.actor, id, reason).await?;
+pub(super) async fn run(
+    place: &Place,
+    open: &Open,
+    id: &str,
+    reason: &str,
+    cause: &str,
+) -> Result<Exit> {
+    let app = &open.app;
+    let answer = app.retract_knowing(&open.actor, id, reason, cause).await?;
     place.print.answer(&answer, || words(place, id, &answer))?;
     Ok(Exit::Done)
 }
@@ -32,6 +39,10 @@ fn words(place: &Place, id: &str, answer: &RetractAnswer) -> String {
         "The order is {}: doors answer as if it had never been.\n\n{table}\n",
         place.print.word("retracted")
     );
+    if !answer.channels.is_empty() {
+        let channels = answer.channels.join(", ");
+        text += &format!("\nTo be corrected at channels, too: {channels}\n");
+    }
     if !answer.exports_outstanding.is_empty() {
         let exports = answer.exports_outstanding.join(", ");
         text += &format!("\nTo be undone in systems that hold state of their own: {exports}\n");

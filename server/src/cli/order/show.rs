@@ -2,7 +2,7 @@
 
 use countermand_core::audit::Entry;
 use countermand_core::order::Order;
-use countermand_core::words::thousands;
+use countermand_core::words::{counted, thousands};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -67,8 +67,10 @@ fn line(order: &Order, now: Timestamp) -> Line {
 pub(super) async fn one(place: &Place, open: &Open, id: &str) -> Result<Exit> {
     let shown = open.app.show(&open.actor, id).await?;
     let history = open.app.store.life_of(shown.order.id).await?;
-    place.print.answer(&Document::of(&shown, open), || {
-        words(place, open, &shown, &history)
+    let document = Document::of(&shown, open);
+    place.print.answer(&document, || {
+        let hints = steps::hints(place, &document.lints);
+        words(place, open, &shown, &history) + &hints.replacen('\n', "\n\n", 1)
     })?;
     Ok(Exit::Done)
 }
@@ -93,6 +95,15 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
             3,
             vec!["expires".to_owned(), print::time(expires.at(), zone)],
         );
+    }
+    if shown.looks_wrong > 0 {
+        let people = counted(shown.looks_wrong, "person says so", "people say so");
+        facts.push(vec!["looks wrong".to_owned(), people]);
+    }
+    let announce = &order.revision.file.announce;
+    if !announce.channels.is_empty() {
+        let at = announce.channels.join(", ");
+        facts.insert(3, vec!["announced at".to_owned(), at]);
     }
     let happened = history.iter().map(|entry| {
         vec![
@@ -121,8 +132,12 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
         print::table(&["when", "what", "who", "why"], &[], happened),
         print::table(&["now", "count"], &[1], devices),
         counts(shown),
+        steps::stopped(place, order).unwrap_or_default(),
         steps::next(place, shown),
     ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect::<Vec<_>>()
     .join("\n\n")
 }
 
@@ -161,12 +176,25 @@ pub(in super::super) fn counts(shown: &Shown) -> String {
         "unknown",
         "cancelled",
     ];
-    print::table(
+    let people = print::table(
         &header,
         &[1, 2, 3, 4, 5, 6, 7],
         [
             row("notices", &shown.notices),
             row("corrections", &shown.corrections),
         ],
-    )
+    );
+    if shown.channels.is_empty() {
+        return people;
+    }
+    let channels = shown.channels.iter().map(|at| {
+        vec![
+            at.name.clone(),
+            at.announcement.replace('_', " "),
+            at.correction.unwrap_or_default().replace('_', " "),
+            at.detail.clone(),
+        ]
+    });
+    let header = ["channel", "announcement", "correction", "its server said"];
+    format!("{people}\n\n{}", print::table(&header, &[], channels))
 }

@@ -1,11 +1,14 @@
 //! What is said after a step in an order's life: how it stands, and what can be done next.
 
 use countermand_core::notice::Counts;
-use countermand_core::order::{Order, State};
+use countermand_core::notice::lint::Lint;
+use countermand_core::order::{LetPass, Order, State, Stop};
+use countermand_core::words::counted;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::{Exit, Open, Place, Result, print};
+use crate::app::channels::AtChannel;
 use crate::app::show::Shown;
 
 /// An order as programs read it.
@@ -27,13 +30,23 @@ pub(super) struct Document {
     comply_by: String,
     expires: Option<String>,
     held_at: Option<Timestamp>,
+    /// Why and since when the notices of a standing order wait, though its refusals go on.
+    notices_stopped: Option<Stop>,
+    /// People who said that it looks wrong.
+    looks_wrong: u64,
+    /// What the last resume lifted, and what it let pass.
+    let_pass: Option<LetPass>,
     retracted_at: Option<Timestamp>,
     retracted_by: Option<String>,
     retraction_reason: Option<String>,
+    cause: Option<String>,
     statement: String,
     notices: Counts,
     corrections: Counts,
+    channels: Vec<AtChannel>,
     devices: Devices,
+    /// What its author may want to change; empty once it is published.
+    pub lints: Vec<Lint>,
 }
 
 /// The order's devices, now.
@@ -77,39 +90,101 @@ impl Document {
                 State::Held { hold, .. } => Some(hold.at),
                 _ => None,
             },
+            notices_stopped: order.stop().cloned(),
+            looks_wrong: shown.looks_wrong,
+            let_pass: published.and_then(|p| p.let_pass.clone()),
             retracted_at: retraction.map(|r| r.at),
             retracted_by: retraction.map(|r| r.by.clone()),
             retraction_reason: retraction.map(|r| r.reason.clone()),
+            cause: retraction.and_then(|r| r.cause.clone()),
             statement: open.app.config.statement_link(order.id),
             notices: shown.notices,
             corrections: shown.corrections,
+            channels: shown.channels.clone(),
             devices: Devices {
                 with_app: shown.standing.with_app,
                 unknown: shown.standing.unknown,
                 refused: shown.standing.refused,
             },
+            lints: open.app.lints(order),
         }
     }
 }
 
 /// Answers for a step that was done.
 pub(super) async fn tell(place: &Place, open: &Open, order: &Order) -> Result<Exit> {
+    say(place, open, order, String::new()).await
+}
+
+/// The same for a resume, which may have lifted more than one thing.
+pub(super) async fn resumed(place: &Place, open: &Open, order: &Order) -> Result<Exit> {
+    let mut lifted = String::new();
+    if let Some(let_pass) = order.published().and_then(|p| p.let_pass.as_ref()) {
+        lifted = format!("Lifted: {}", let_pass.lifted());
+        if let Some(stop) = &let_pass.stop {
+            lifted += &format!(
+                " of {} ({}). {} and {} by now stop them no more",
+                print::time(stop.at, zone(order)),
+                stop.why,
+                counted(let_pass.rejected, "rejection", "rejections"),
+                counted(let_pass.looks_wrong, "report", "reports"),
+            );
+        }
+        lifted += ".\n";
+    }
+    say(place, open, order, lifted).await
+}
+
+async fn say(place: &Place, open: &Open, order: &Order, first: String) -> Result<Exit> {
     let shown = open.app.show(&open.actor, &order.id.to_string()).await?;
-    place.print.answer(&Document::of(&shown, open), || {
+    let document = Document::of(&shown, open);
+    place.print.answer(&document, || {
         let state = match shown.state {
             "draft" => "a draft".to_owned(),
             other => other.replace('_', " "),
         };
+        let stopped = match shown.order.stop() {
+            Some(_) => "; its notices have stopped",
+            None => "",
+        };
         format!(
-            "Order {} «{}», revision {}, is {}.\n\n{}",
+            "{first}Order {} «{}», revision {}, is {}{stopped}.{}\n\n{}",
             place.print.bold(&order.id.short()),
             print::tame(order.title()),
             order.revision.number,
             place.print.word(&state),
+            hints(place, &document.lints),
             next(place, &shown)
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// Of notices that stopped by themselves: why, since when, and what to do.
+pub(in super::super) fn stopped(place: &Place, order: &Order) -> Option<String> {
+    let stop = order.stop()?;
+    let id = order.id.short();
+    let resume = place.command(&format!("--as EMAIL order resume {id}"));
+    let at = print::time(stop.at, zone(order));
+    Some(format!(
+        "{} {at}: {}.\nIts refusals go on. A responder looks into it, and then lets the notices go on ({resume}), holds the order, or retracts it.",
+        place.print.word("Its notices stopped by themselves"),
+        stop.why,
+    ))
+}
+
+/// Hints for who may still change the text, each on a line of its own.
+pub(super) fn hints(place: &Place, lints: &[Lint]) -> String {
+    lints
+        .iter()
+        .map(|lint| {
+            format!(
+                "\n{}: {}.",
+                place.print.word("Note"),
+                print::tame(&lint.to_string())
+            )
+        })
+        .collect()
 }
 
 /// The deadline for people, in the zone that its author thinks in.
@@ -176,7 +251,12 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
         ],
         "published" => {
             let mut rows = Vec::new();
-            if shown.notices.planned > 0 {
+            if shown.order.stop().is_some() {
+                rows.push(step(
+                    "let its notices go on (a responder)",
+                    &format!("resume {id}"),
+                ));
+            } else if shown.notices.planned > 0 {
                 rows.push(send("send what is due, where no server does"));
             }
             rows.push(step(
@@ -193,10 +273,20 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
             retract(),
         ],
         "expired" => vec![retract()],
-        _ if shown.corrections.planned > 0 => {
-            vec![send("send the corrections, where no server does")]
+        _ => {
+            let mut rows = Vec::new();
+            if shown.corrections.planned > 0 {
+                rows.push(send("send the corrections, where no server does"));
+            }
+            let retraction = shown.order.retraction();
+            if retraction.is_some_and(|r| r.cause.is_none()) {
+                rows.push(step(
+                    "say how it came to be wrong (a responder)",
+                    &format!("cause {id} TEXT"),
+                ));
+            }
+            rows
         }
-        _ => Vec::new(),
     };
     if rows.is_empty() {
         return "Nothing is left to do.".to_owned();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use countermand_core::actor::Act;
+use countermand_core::notice::lint::Lint;
 use countermand_core::order::{Order, OrderFile};
 use countermand_core::preview::Preview;
 use countermand_core::words::{counted, thousands};
@@ -37,7 +38,9 @@ struct Checked {
     apps: Vec<String>,
     package_ids: usize,
     comply_by: String,
+    /// Each hint in one sentence.
     warnings: Vec<String>,
+    lints: Vec<Lint>,
 }
 
 pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exit> {
@@ -45,17 +48,19 @@ pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exi
     let text = read(file)?;
     let order = (open.app.check_order(&text)).map_err(|e| Failure::of_file(e, file))?;
     let pins = &order.revision.pins;
+    let lints = open.app.lints(&order);
     let checked = Checked {
         ok: true,
         title: order.title().to_owned(),
         apps: pins.apps.keys().cloned().collect(),
         package_ids: pins.ids.len(),
         comply_by: order.revision.file.deadline.comply_by.to_string(),
-        warnings: open.app.lints(&order),
+        warnings: lints.iter().map(ToString::to_string).collect(),
+        lints,
     };
     place.print.answer(&checked, || {
         let names: Vec<&str> = pins.apps.values().map(String::as_str).collect();
-        let mut text = format!(
+        let text = format!(
             "{}: {}. It forbids {} by {}; comply by {}.",
             file.display(),
             place.print.word("fine"),
@@ -63,10 +68,7 @@ pub(super) async fn check(place: &Place, open: &Open, file: &Path) -> Result<Exi
             counted(pins.ids.len() as u64, "package id", "package ids"),
             steps::deadline(&order)
         );
-        for warning in &checked.warnings {
-            text += &format!("\n{}: {warning}.", place.print.word("Note"));
-        }
-        text
+        text + &steps::hints(place, &checked.lints)
     })?;
     Ok(Exit::Done)
 }
@@ -86,15 +88,19 @@ pub(super) async fn revise(place: &Place, open: &Open, id: &str, file: &Path) ->
 }
 
 /// A file wherever there is one of that name: an id has neither dot nor slash in it.
-pub(super) async fn preview(place: &Place, open: &Open, which: &str) -> Result<Exit> {
+pub(in super::super) async fn named(open: &Open, which: &str) -> Result<Order> {
     open.authorise(Act::Read).await?;
     let file = Path::new(which);
-    let order = if file.is_file() || which.contains(['/', '.']) {
+    if file.is_file() || which.contains(['/', '.']) {
         let order = open.app.check_order(&read(file)?);
-        order.map_err(|e| Failure::of_file(e, file))?
+        order.map_err(|e| Failure::of_file(e, file))
     } else {
-        open.app.store.order_called(which).await?.order
-    };
+        Ok(open.app.store.order_called(which).await?.order)
+    }
+}
+
+pub(super) async fn preview(place: &Place, open: &Open, which: &str) -> Result<Exit> {
+    let order = named(open, which).await?;
     let preview = open.app.preview(&order)?;
     place
         .print

@@ -26,6 +26,8 @@ pub struct SmtpConfig {
     pub ca_file: Option<PathBuf>,
     pub user: Option<String>,
     pub password: Option<Password>,
+    /// A command that drops the mails whose queue ids it reads, one a line: `postsuper -d -`. Empty: none.
+    pub purge: Vec<String>,
     /// The name to greet with; without it the address literal of our end.
     pub hello_name: Option<String>,
 }
@@ -55,7 +57,11 @@ impl Password {
         Password(secret.into())
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(in crate::outbox) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -78,6 +84,7 @@ impl Default for SmtpConfig {
             user: None,
             password: None,
             hello_name: None,
+            purge: Vec::new(),
         }
     }
 }
@@ -111,6 +118,12 @@ impl SmtpConfig {
             return wrong(
                 "final_dot_timeout",
                 "expected a duration above zero, such as \"PT60S\"",
+            );
+        }
+        if self.purge.first().is_some_and(String::is_empty) {
+            return wrong(
+                "purge",
+                "expected a program and its arguments, such as [\"postsuper\", \"-d\", \"-\"]",
             );
         }
         if self.user.is_some() != self.password.is_some() {

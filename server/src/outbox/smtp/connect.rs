@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -16,6 +14,7 @@ use super::config::{SmtpConfig, Tls};
 use super::reply::Reply;
 use super::wire::{COMMAND_TIMEOUT, Lost, Stream, Wire};
 use crate::outbox::transport::OpenError;
+use crate::outbox::trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -205,50 +204,16 @@ async fn encrypt(config: &SmtpConfig, tcp: TcpStream) -> Result<Stream, OpenErro
             config.host
         ),
     })?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(std::io::Error::other(error)))?
-        .with_root_certificates(roots(config)?)
-        .with_no_client_auth();
+    let tls = trust::client(config.ca_file.as_deref()).map_err(|problem| OpenError::Config {
+        key: "ca_file",
+        problem,
+    })?;
     let handshake = TlsConnector::from(Arc::new(tls)).connect(name, tcp);
     let stream = timeout(CONNECT_TIMEOUT, handshake)
         .await
         .map_err(|_| timed_out(config, "the TLS handshake", CONNECT_TIMEOUT))?
         .map_err(failed)?;
     Ok(Stream::Tls(Box::new(stream)))
-}
-
-/// The public authorities, and the one of the config.
-fn roots(config: &SmtpConfig) -> Result<RootCertStore, OpenError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let Some(file) = &config.ca_file else {
-        return Ok(roots);
-    };
-    let wrong = |problem: String| OpenError::Config {
-        key: "ca_file",
-        problem: format!(
-            "{}: {problem}. Expected a PEM file with at least one CERTIFICATE",
-            file.display()
-        ),
-    };
-    let mut found = 0;
-    for certificate in
-        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?
-    {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| wrong(error.to_string()))?;
-        found += 1;
-    }
-    if found == 0 {
-        Err(wrong("no certificate in it".into()))
-    } else {
-        Ok(roots)
-    }
 }
 
 async fn ask(

@@ -11,6 +11,7 @@ use super::connect::{Link, connect};
 use super::envelope::{self, Envelope};
 use super::reply::Reply;
 use super::wire::{COMMAND_TIMEOUT, Lost};
+use crate::failpoint::{self, Moment};
 use crate::outbox::lease::Held;
 use crate::outbox::transport::{OpenError, Outcome, Outgoing};
 
@@ -214,6 +215,11 @@ impl<'a> Run<'a> {
 
     /// Sends a body with its dot and what follows, and settles the message.
     async fn body(&mut self, at: usize, group: &[u8], dot: usize) -> Result<(), Broken> {
+        failpoint::pass(Moment::DataAnswered);
+        if failpoint::is_now(Moment::HalfBody) {
+            let _ = self.link.wire.send(&group[..dot / 2]).await;
+            failpoint::die();
+        }
         if let Err(cut) = self.link.wire.send_body(group, dot).await {
             let detail = cut.why.to_string();
             self.known[at] = Some(if cut.dot_may_have_left {
@@ -223,6 +229,7 @@ impl<'a> Run<'a> {
             });
             return Err(cut.why.into());
         }
+        failpoint::pass(Moment::DotSent);
         let reply = match self.link.wire.reply(self.final_dot_timeout).await {
             Ok(reply) => reply,
             Err(why) => {
@@ -232,6 +239,7 @@ impl<'a> Run<'a> {
                 return Err(why.into());
             }
         };
+        failpoint::pass(Moment::DotAnswered);
         self.known[at] = Some(match reply.code / 100 {
             2 => Outcome::Accepted {
                 detail: reply.to_string(),

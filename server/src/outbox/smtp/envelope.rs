@@ -101,23 +101,34 @@ fn is_address(text: &str) -> bool {
 /// A bare CR or LF is read as a line end by some relays and not by others, which
 /// lets text in a message pass for a command.
 fn has_clean_lines(bytes: &[u8]) -> bool {
-    let mut previous = 0;
-    let clean = bytes.iter().all(|&byte| {
-        let fits = (byte == b'\n') == (previous == b'\r');
-        previous = byte;
-        fits
-    });
-    clean && previous != b'\r'
+    // No early end: so the compiler looks at many bytes at once.
+    let ends = bytes.first() != Some(&b'\n') && bytes.last() != Some(&b'\r');
+    pairs(bytes).fold(ends, |clean, (one, next)| {
+        clean & ((one == b'\r') == (next == b'\n'))
+    })
+}
+
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = (u8, u8)> {
+    let next = bytes.get(1..).unwrap_or_default();
+    bytes.iter().copied().zip(next.iter().copied())
 }
 
 /// Doubles a leading dot of each line (RFC 5321, 4.5.2) and ends the last one.
 pub(super) fn stuff(bytes: &[u8], out: &mut Vec<u8>) {
     out.reserve(bytes.len() + 512);
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        if line.first() == Some(&b'.') {
-            out.push(b'.');
+    let first = bytes.first() == Some(&b'.');
+    let dots = pairs(bytes).fold(first, |found, (one, next)| {
+        found | ((one == b'\n') & (next == b'.'))
+    });
+    if dots {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if line.first() == Some(&b'.') {
+                out.push(b'.');
+            }
+            out.extend_from_slice(line);
         }
-        out.extend_from_slice(line);
+    } else {
+        out.extend_from_slice(bytes);
     }
     if !bytes.is_empty() && !bytes.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");

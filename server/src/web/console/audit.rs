@@ -126,11 +126,19 @@ fn what(entry: &Entry) -> String {
         "exemption.approve" => "Exemption approved".to_owned(),
         "exemption.end" => "Exemption ended".to_owned(),
         "attest" => "A person's word taken".to_owned(),
+        "notice.test" => "Test of a notice sent".to_owned(),
+        "looks_wrong" => "Says that it looks wrong".to_owned(),
         action => action_name(action).map_or_else(|| action.to_owned(), str::to_owned),
     };
-    let why = [text("reason"), text("remark"), text("why"), text("to")]
-        .into_iter()
-        .find(|words| !words.is_empty());
+    let why = [
+        text("reason"),
+        text("remark"),
+        text("why"),
+        text("to"),
+        text("cause"),
+    ]
+    .into_iter()
+    .find(|words| !words.is_empty());
     match why {
         Some(words) => format!("{name}: “{words}”"),
         None => name,

@@ -58,6 +58,7 @@ pub(super) async fn confirm(
         digest,
         error,
         may_hold: act == Act::Retract && matches!(order.state, State::Published(_)),
+        only_notices: order.stop().is_some() && !order.is_held(),
     };
     page_with(status, page)
 }
@@ -80,6 +81,12 @@ async fn effects(web: &Web, by: &SignedIn, order: &Order, act: Act) -> Result<Ve
         "notices are on their way: they can't be stopped, and count as told",
         Tone::Plain,
     );
+    let goes_out = effect(
+        after.cancelled,
+        "notice goes out",
+        "notices go out",
+        Tone::Plain,
+    );
     Ok(match act {
         Act::Hold => vec![
             may_read,
@@ -91,13 +98,17 @@ async fn effects(web: &Web, by: &SignedIn, order: &Order, act: Act) -> Result<Ve
             ),
             under_way,
         ],
-        Act::Resume => vec![
+        Act::Resume if !order.is_held() => vec![
+            goes_out,
             effect(
-                after.cancelled,
-                "notice goes out",
-                "notices go out",
+                standing.refused,
+                "device is refused now, and stays so: refusals never stopped",
+                "devices are refused now, and stay so: refusals never stopped",
                 Tone::Plain,
             ),
+        ],
+        Act::Resume => vec![
+            goes_out,
             effect(
                 standing.with_app,
                 "device still has the app, and will be refused when its time comes",
@@ -142,6 +153,7 @@ fn publication(web: &Web, by: &SignedIn, order: &Order) -> Result<Vec<Effect>, F
     let deadline = when(comply_by(order).at(), &zone).text;
     let told = match &order.revision.file.stages {
         None => "people get the notice, at once".to_owned(),
+        Some(stages) if !stages.has_canary() => "people get the notice, at once".to_owned(),
         Some(stages) => format!(
             "people get the notice: a first part at once, the others after a pause of {} min",
             stages.pause.as_seconds().div_euclid(60)
@@ -171,11 +183,29 @@ fn notes(web: &Web, order: &Order, act: Act) -> Vec<String> {
     let others = standing
         .refused
         .saturating_sub(standing.refused_by_this_alone);
-    match act {
-        Act::Retract | Act::Hold if others > 0 => vec![format!(
+    let mut notes = Vec::new();
+    if matches!(act, Act::Retract | Act::Hold) && others > 0 {
+        notes.push(format!(
             "{} refused: another order names them too.",
             Count(others).of("device stays", "devices stay")
-        )],
-        _ => Vec::new(),
+        ));
     }
+    let channels = order.revision.file.announce.channels.join(", ");
+    if let Some(stop) = order.stop().filter(|_| matches!(act, Act::Resume)) {
+        notes.push(format!(
+            "Its notices stopped because {}. What is counted by now stops them no more; as much again does.",
+            stop.why
+        ));
+    }
+    match act {
+        _ if channels.is_empty() => {}
+        Act::Publish => notes.push(format!(
+            "It is announced for everyone who reads there, too: {channels}."
+        )),
+        Act::Retract => notes.push(format!(
+            "Where it was announced, or may have been, the correction is announced too: {channels}."
+        )),
+        _ => {}
+    }
+    notes
 }

@@ -153,7 +153,7 @@ pub(in crate::web) async fn show(
     })
 }
 
-fn kind_of(kind: &str) -> Pill {
+pub(super) fn kind_of(kind: &str) -> Pill {
     match kind {
         "correction" => Pill::new(Tone::Allow, "Correction"),
         "blocked" => Pill::new(Tone::Deny, "Blocked"),

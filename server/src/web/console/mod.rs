@@ -4,6 +4,7 @@ pub(super) mod audit;
 mod confirm;
 pub(super) mod doors;
 mod facts;
+pub(super) mod letter;
 pub(super) mod mailbox;
 pub(super) mod notices;
 pub(super) mod order;

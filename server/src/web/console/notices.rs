@@ -7,9 +7,10 @@ use countermand_core::actor::Act;
 use serde::Deserialize;
 
 use super::{ROWS, called, find, page, page_number, shell, when, zone};
+use crate::app::channels::AtChannel;
 use crate::web::Web;
 use crate::web::errors::Answer;
-use crate::web::pages::{Bar, Count, KindRow, Notices, Pager, Untold};
+use crate::web::pages::{Bar, ChannelRow, Count, KindRow, Notices, Pager, Untold};
 use crate::web::session::SignedIn;
 
 #[derive(Debug, Deserialize)]
@@ -41,9 +42,11 @@ pub(in crate::web) async fn show(
             .map(|one| Untold {
                 person: view
                     .person(one.person)
-                    .map_or_else(|| one.person.to_string(), |p| p.email.clone()),
+                    .map(|p| p.email.clone())
+                    .or_else(|| Some(format!("Channel {}", order.channel(one.person)?)))
+                    .unwrap_or_else(|| one.person.to_string()),
                 kind: one.kind.to_string(),
-                state: one.state.as_str().to_owned(),
+                state: one.word().to_owned(),
                 when: when(one.at.unwrap_or(order.created_at), &zone),
                 words: one.detail,
             })
@@ -65,9 +68,20 @@ pub(in crate::web) async fn show(
         shell: shell(&web, &by).await?,
         title: order.title().to_owned(),
         kinds,
+        channels: shown.channels.iter().map(channel).collect(),
         untold,
         unnamed,
         pager: Pager::new(&format!("/orders/{id}/notices"), number, ROWS, total),
         id,
     })
+}
+
+fn channel(at: &AtChannel) -> ChannelRow {
+    let in_words = |state: &str| state.replace('_', " ");
+    ChannelRow {
+        name: at.name.clone(),
+        announcement: in_words(at.announcement),
+        correction: at.correction.map_or_else(|| "–".to_owned(), in_words),
+        words: at.detail.clone(),
+    }
 }

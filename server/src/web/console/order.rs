@@ -13,7 +13,7 @@ use super::timeline::timeline;
 use super::{called, find, name_of, page, shell, when, words, zone};
 use crate::app::show::Shown;
 use crate::web::errors::Answer;
-use crate::web::pages::{Act, Bar, Count, Figure, Order, RefusedAt, fitting};
+use crate::web::pages::{Act, Bar, Count, Figure, Order, RefusedAt, Wrong, fitting};
 use crate::web::session::SignedIn;
 use crate::web::{DoorFigures, Web};
 
@@ -40,7 +40,7 @@ pub(in crate::web) async fn show(
         only_counts: order.revision.file.observe,
         acts: acts(&by, order, now),
         statement: order.published().map(|_| order.id.to_string()),
-        warnings: warnings(&web, &shown),
+        warnings: warnings(&web, &shown, &zone),
         timeline: timeline(&web, order, &entries, &zone, now),
         figures: figures(&web, &shown),
         notices: Bar::of_receipts(&shown.notices.into()),
@@ -51,6 +51,11 @@ pub(in crate::web) async fn show(
         refused: doors.iter().map(refused_at).collect(),
         doors_view: doors_view(&doors),
         rule: words::rule(order, &zone),
+        wrong: order.retraction().map(|retraction| Wrong {
+            reason: retraction.reason.clone(),
+            cause: retraction.cause.clone().unwrap_or_default(),
+            may_say: by.is(Role::Responder),
+        }),
     })
 }
 
@@ -109,14 +114,37 @@ fn by_line(web: &Web, order: &CoreOrder, zone: &str) -> String {
     }
 }
 
-fn warnings(web: &Web, shown: &Shown) -> Vec<String> {
+fn warnings(web: &Web, shown: &Shown, zone: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     let notices = &shown.notices;
+    if let Some(stop) = shown.order.stop() {
+        warnings.push(format!(
+            "Its notices stopped by themselves {}: {}. {}; its refusals go on. Look into it, then resume the notices, hold the order, or retract it.",
+            for_people(stop.at, zone),
+            stop.why,
+            Count(notices.planned + notices.claimed).of("notice waits", "notices wait"),
+        ));
+    }
+    if shown.looks_wrong > 0 {
+        warnings.push(format!(
+            "{} that it looks wrong.",
+            Count(shown.looks_wrong).of("person says", "people say")
+        ));
+    }
     if notices.rejected > 0 {
         warnings.push(format!(
             "{} rejected: those people have to be reached by another way, and are not refused until told. The page Notices lists them.",
             Count(notices.rejected).of("notice was", "notices were")
         ));
+    }
+    for at in &shown.channels {
+        let failed = |state: &str| matches!(state, "rejected" | "unknown");
+        if failed(at.correction.unwrap_or(at.announcement)) {
+            warnings.push(format!(
+                "The channel {} may not have heard of it: tell who reads there by another way. The page Notices has its server's words.",
+                at.name
+            ));
+        }
     }
     if let Some((drift, size)) = web.app.live.view().has_drifted(shown.order.id) {
         warnings.push(format!(

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use countermand_core::actor::Role;
-use countermand_core::id::PersonId;
+use countermand_core::fleet::Person;
 use countermand_core::notice::Kind;
 use countermand_core::order::{Order, State as Life};
 
 use super::facts::facts;
+use super::letter::{form, hints};
 use super::order::acts;
 use super::{called, find, page_with, shell, words, zone};
 use crate::web::Web;
@@ -61,7 +62,9 @@ pub(super) async fn preview(
             state: words::pill(order, now, &zone),
             facts,
             rule: words::rule(order, &zone),
+            hints: hints(&web.app.lints(order)),
             letters: letters(web, order)?,
+            rehearse: form(web, by, order, "", Kind::Order),
             decision: (may_decide && !own).then(|| Decision {
                 digest: counted.digest,
                 words: remark.to_owned(),
@@ -77,21 +80,16 @@ pub(super) async fn preview(
 
 /// One sample of each letter and locale, to a person of the audience.
 fn letters(web: &Web, order: &Order) -> Result<Vec<Letter>, Fault> {
-    let samples: Vec<(String, PersonId, String)> = {
+    let samples: Vec<(String, Person)> = {
         let view = web.app.live.view();
         let audience = view.audience(order).map_err(crate::app::AppError::from)?;
-        let mut samples: Vec<(String, PersonId, String)> = Vec::new();
+        let mut samples: Vec<(String, Person)> = Vec::new();
         for person in view.people().filter(|p| audience.0.contains(p.id.0)) {
             if samples.len() == LOCALES {
                 break;
             }
             if !samples.iter().any(|(locale, ..)| *locale == person.locale) {
-                let to = if person.name.is_empty() {
-                    format!("{} (a sample)", person.email)
-                } else {
-                    format!("{} <{}> (a sample)", person.name, person.email)
-                };
-                samples.push((person.locale.clone(), person.id, to));
+                samples.push((person.locale.clone(), person.clone()));
             }
         }
         samples
@@ -104,12 +102,12 @@ fn letters(web: &Web, order: &Order) -> Result<Vec<Letter>, Fault> {
         (Kind::Correction, "correction", "The correction"),
     ];
     let mut letters = Vec::new();
-    for (locale, person, to) in &samples {
+    for (locale, person) in &samples {
         for (kind, id, name) in &kinds {
             if matches!(kind, Kind::Reminder(_)) && !remind {
                 continue;
             }
-            let rendered = web.app.letter(order, *person, *kind, false)?;
+            let sample = web.app.sample(order, person, *kind)?;
             let (suffix, named) = if samples.len() == 1 || locale.is_empty() {
                 (String::new(), String::new())
             } else {
@@ -122,10 +120,11 @@ fn letters(web: &Web, order: &Order) -> Result<Vec<Letter>, Fault> {
                 id: format!("{id}{suffix}"),
                 name: format!("{name}{named}"),
                 is_correction: *kind == Kind::Correction,
-                from: web.app.config.notices.from.clone(),
-                to: to.clone(),
-                subject: rendered.subject,
-                text: rendered.text,
+                to: format!("{} (a sample)", sample.to()),
+                from: sample.from,
+                language: sample.mail.language,
+                subject: sample.mail.subject,
+                text: sample.mail.text,
             });
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use countermand_core::order::when::When;
-use countermand_core::order::{Order, Retraction, State as Life};
+use countermand_core::order::{Order, State as Life};
 
 use super::confirm::{confirm, effect};
-use super::{called, done, find, order_zone, page, see, shell, when, words, zone};
+use super::{back, called, done, find, order_zone, page, see, shell, when, words, zone};
 use crate::app::AppError;
 use crate::web::Web;
 use crate::web::errors::Answer;
@@ -24,7 +24,7 @@ async fn before(web: &Web, by: &SignedIn, id: &str, act: Act) -> Answer {
     let order = find(web, id).await?.order;
     let fits = match act {
         Act::Hold => matches!(order.state, Life::Published(_)),
-        Act::Resume => order.is_held(),
+        Act::Resume => order.is_held() || order.stop().is_some(),
         _ => order.standing().is_some(),
     };
     if fits {
@@ -73,8 +73,13 @@ pub(in crate::web) async fn resume(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     let order = web.app.resume(&by.actor(), &order.id.to_string()).await?;
-    let text =
-        "Resumed: its notices go on, and it refuses again once its shortest notice has passed.";
+    let let_pass = order.published().and_then(|p| p.let_pass.as_ref());
+    let text = match let_pass.is_some_and(|l| l.hold) {
+        true => {
+            "Resumed: its notices go on, and it refuses again once its shortest notice has passed."
+        }
+        false => "Resumed: its notices go on. What came back by now stops them no more.",
+    };
     done(&web, &by, &home(&web, &order), Tone::Plain, text)
 }
 
@@ -124,7 +129,7 @@ pub(in crate::web) async fn retract_page(
 ) -> Answer {
     let order = find(&web, &id).await?.order;
     match order.retraction() {
-        Some(retraction) => retracted(&web, &by, &order, retraction).await,
+        Some(_) => retracted(&web, &by, &order).await,
         None => before(&web, &by, &id, Act::Retract).await,
     }
 }
@@ -169,8 +174,24 @@ pub(in crate::web) async fn retract(
     Ok(see(&format!("{}/retract", home(&web, &order))))
 }
 
-async fn retracted(web: &Web, by: &SignedIn, order: &Order, retraction: &Retraction) -> Answer {
-    let answer = &retraction.answer;
+/// How it came to the mistake, said later or said better.
+pub(in crate::web) async fn cause(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    Posted { by, fields }: Posted,
+) -> Answer {
+    let order = find(&web, &id).await?.order;
+    let cause = fields.text("cause");
+    let order = web
+        .app
+        .say_cause(&by.actor(), &order.id.to_string(), cause)
+        .await?;
+    let text = "The cause stands on the statement now, and in the record.";
+    back(&web, &by, &order, Tone::Allow, text)
+}
+
+async fn retracted(web: &Web, by: &SignedIn, order: &Order) -> Answer {
+    let answer = web.app.answer(order.clone()).await?;
     let zone = zone(web, by, Some(order));
     page(Done {
         shell: shell(web, by).await?,

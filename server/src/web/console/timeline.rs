@@ -1,5 +1,6 @@
 //! The life of an order so far, from the record, and what is still to come.
 
+use countermand_core::actor::Actor;
 use countermand_core::audit::Entry;
 use countermand_core::order::{Order, State};
 use jiff::Timestamp;
@@ -19,9 +20,11 @@ pub(super) fn action_name(action: &str) -> Option<&'static str> {
         "order.approve" => "Approved",
         "order.publish" => "Published",
         "order.hold" => "On hold",
+        "order.stop_notices" => "Notices stopped",
         "order.resume" => "Resumed",
         "order.extend" => "Deadline moved",
         "order.retract" => "Retracted",
+        "order.cause" => "Cause given",
         _ => return None,
     })
 }
@@ -40,7 +43,10 @@ pub(super) fn timeline(
             let step = Step {
                 name: action_name(&entry.action)?.to_owned(),
                 when: Some(when(entry.at, zone)),
-                words: format!("by {}", name_of(web, entry.actor.name())),
+                words: match &entry.actor {
+                    Actor::System(_) => "by themselves".to_owned(),
+                    actor => format!("by {}", name_of(web, actor.name())),
+                },
                 state: StepState::Done,
             };
             Some((entry.at, step))

@@ -17,6 +17,7 @@ pub(super) fn situation(order: &Order, at: Timestamp) -> Situation {
         State::InReview { .. } => Situation::InReview,
         State::Approved(_) => Situation::Approved,
         State::Published(_) | State::Held { .. } if order.has_expired(at) => Situation::Over,
+        State::Published(_) if order.stop().is_some() => Situation::Stopped,
         State::Published(_) => Situation::Published,
         State::Held { .. } => Situation::Held,
         State::Retracted { .. } => Situation::Over,
@@ -40,6 +41,13 @@ pub(super) fn pill(order: &Order, at: Timestamp, zone: &str) -> Pill {
         ),
         _ if order.has_expired(at) => Pill::new(Tone::Quiet, "Expired"),
         State::Held { .. } => Pill::new(Tone::Warn, "On hold"),
+        State::Published(_) if order.stop().is_some() => {
+            let (tone, refuses) = match is_enforcing(order, at) && !order.revision.file.observe {
+                true => (Tone::Deny, "Enforcing"),
+                false => (Tone::Warn, "Published"),
+            };
+            Pill::live(tone, format!("{refuses}, notices stopped"))
+        }
         State::Published(_) if is_enforcing(order, at) && order.revision.file.observe => {
             Pill::live(Tone::Plain, "In force, only counting")
         }
@@ -145,6 +153,12 @@ pub(super) fn rule(order: &Order, zone: &str) -> Rule {
         }
         .to_owned(),
     );
+    if !file.announce.channels.is_empty() {
+        sentences.push(format!(
+            "It is announced for everyone who reads in {}, and so is its correction.",
+            list(&file.announce.channels, "and")
+        ));
+    }
     if let Some(expires) = &file.expires {
         sentences.push(format!(
             "It ends by itself on {}.",

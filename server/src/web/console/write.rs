@@ -9,6 +9,7 @@ use countermand_core::actor::Act;
 use countermand_core::order::Order;
 
 use super::facts::facts;
+use super::letter::hints;
 use super::{called, done, find, page_with, see, shell};
 use crate::app::AppError;
 use crate::web::Web;
@@ -164,9 +165,9 @@ async fn edit_struct(
     problems: Vec<Problem>,
     looked_at: Option<&Order>,
 ) -> Result<Edit, Fault> {
-    let facts = match looked_at {
-        Some(order) => Some(facts(web, order)?.1),
-        None => None,
+    let (facts, hints) = match looked_at {
+        Some(order) => (Some(facts(web, order)?.1), hints(&web.app.lints(order))),
+        None => (None, Vec::new()),
     };
     Ok(Edit {
         shell: shell(web, by).await?,
@@ -174,12 +175,13 @@ async fn edit_struct(
         title: was.map(|order| order.title().to_owned()),
         text: text.to_owned(),
         problems,
+        hints,
         facts,
     })
 }
 
 /// Messages of the core begin small and end open, for a terminal; on a page they are sentences.
-fn sentence(what: &str) -> String {
+pub(super) fn sentence(what: &str) -> String {
     let mut letters = what.chars();
     let mut text: String = match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),

@@ -70,6 +70,8 @@ pub enum Situation {
     InReview,
     Approved,
     Published,
+    /// Published, and its notices stopped by themselves.
+    Stopped,
     Held,
     /// Retracted, superseded or expired.
     Over,
@@ -102,6 +104,12 @@ pub fn fitting(situation: Situation, author: bool, approver: bool, responder: bo
             offer(responder, Act::Hold);
             offer(responder, Act::Retract);
         }
+        Situation::Stopped => {
+            offer(responder, Act::Extend);
+            offer(responder, Act::Hold);
+            offer(responder, Act::Resume);
+            offer(responder, Act::Retract);
+        }
         Situation::Held => {
             offer(responder, Act::Extend);
             offer(responder, Act::Resume);
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn one_responder_can_always_take_back_what_is_published() {
-        for situation in [Situation::Published, Situation::Held] {
+        for situation in [Situation::Published, Situation::Stopped, Situation::Held] {
             assert!(fitting(situation, false, false, true).contains(&Act::Retract));
             assert!(fitting(situation, true, true, false).is_empty());
         }

@@ -26,6 +26,8 @@ pub struct Confirm {
     pub error: Option<String>,
     /// A hold is possible and would do for now.
     pub may_hold: bool,
+    /// Nothing but its notices stopped: to resume changes nothing at the doors.
+    pub only_notices: bool,
 }
 
 impl Confirm {
@@ -57,6 +59,9 @@ impl Confirm {
             Act::Publish => "Notices begin to leave when you press the button.",
             Act::Hold => {
                 "You can do this alone, and undo it. It takes effect when you press the button."
+            }
+            Act::Resume if self.only_notices => {
+                "You can do this alone. Its notices go on when you press the button."
             }
             Act::Resume => {
                 "You can do this alone. Nobody is refused before the order's shortest notice has passed once more."

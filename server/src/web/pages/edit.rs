@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Count, PreviewFacts, Shell};
+use super::{Count, Hint, PreviewFacts, Shell};
 
 #[derive(Debug, Clone, Template)]
 #[template(path = "edit.html")]
@@ -15,6 +15,8 @@ pub struct Edit {
     pub text: String,
     /// Refuse submission.
     pub problems: Vec<Problem>,
+    /// Refuse nothing.
+    pub hints: Vec<Hint>,
     /// Absent until the text can be read.
     pub facts: Option<PreviewFacts>,
 }

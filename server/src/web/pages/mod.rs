@@ -19,6 +19,7 @@ mod orders;
 mod parts;
 mod preview;
 mod refused;
+mod sample;
 mod statement;
 
 pub use account::{DemoOperator, ErrorPage, SetUp, SignIn};
@@ -29,13 +30,14 @@ pub use doors::{Doors, GateRow};
 pub use edit::{Edit, Problem};
 pub use format::{Count, When};
 pub use mailbox::{Mail, MailRow, Mailbox};
-pub use notices::{KindRow, Notices, Untold};
-pub use order::{Figure, Order, Pinned, RefusedAt, Rule};
+pub use notices::{ChannelRow, KindRow, Notices, Untold};
+pub use order::{Figure, Order, Pinned, RefusedAt, Rule, Wrong};
 pub use orders::{OrderRow, Orders};
 pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Tone};
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
-pub use statement::{AsItWas, HistoryRow, Statement, StatementState};
+pub use sample::{Choice, Hint, Rehearse, SamplePage, Sampled};
+pub use statement::{AsItWas, HistoryRow, NoticeCheck, Reported, Statement, StatementState};
 
 /// What every page of the console shows around its own matter.
 #[derive(Debug, Clone)]

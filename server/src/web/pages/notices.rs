@@ -11,6 +11,8 @@ pub struct Notices {
     pub id: String,
     pub title: String,
     pub kinds: Vec<KindRow>,
+    /// Where it is announced; in none of the bars.
+    pub channels: Vec<ChannelRow>,
     /// Who has to be reached by another way: rejected, unknown, or never accepted.
     pub untold: Vec<Untold>,
     /// How many there are, for an operator who may not see whom.
@@ -26,10 +28,21 @@ pub struct KindRow {
 }
 
 #[derive(Debug, Clone)]
+pub struct ChannelRow {
+    pub name: String,
+    /// `planned`, `accepted`
+    pub announcement: String,
+    /// The same, or a dash.
+    pub correction: String,
+    /// What the channel's server said last.
+    pub words: String,
+}
+
+#[derive(Debug, Clone)]
 pub struct Untold {
     pub person: String,
     pub kind: String,
-    /// `rejected`, `unknown`
+    /// `rejected`, `unknown`, `bounced`
     pub state: String,
     pub when: When,
     /// What the mail server said.

@@ -34,6 +34,17 @@ pub struct Order {
     /// `All four doors have the present view (0.2 s old).`
     pub doors_view: String,
     pub rule: Rule,
+    /// Of a retracted order.
+    pub wrong: Option<Wrong>,
+}
+
+/// What was wrong with a retracted order, and how that came.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    pub reason: String,
+    /// Empty: not known yet.
+    pub cause: String,
+    pub may_say: bool,
 }
 
 #[derive(Debug, Clone)]

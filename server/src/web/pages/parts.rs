@@ -157,6 +157,8 @@ pub struct Part {
 impl HtmlSafe for Bar {}
 
 const ACCEPTED: &str = "accepted";
+/// Parts that are yet to come to an end.
+const UNSETTLED: [&str; 3] = ["in flight", "claimed", "planned"];
 const BAR: u64 = 1000;
 /// So wide is the least part that is there at all: four rejected of eleven thousand must show.
 const LEAST: u64 = 8;
@@ -209,6 +211,21 @@ impl Bar {
 
     pub fn present(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| !part.count.is_zero())
+    }
+
+    /// Of the whole, for machines: a bar of nothing is empty, not full.
+    pub fn most(&self) -> u64 {
+        self.total().0.max(1)
+    }
+
+    /// How many have come to their end, whichever it was.
+    pub fn settled(&self) -> u64 {
+        let open = |part: &&Part| !UNSETTLED.contains(&part.name);
+        self.parts
+            .iter()
+            .filter(open)
+            .map(|part| part.count.0)
+            .sum()
     }
 
     /// `10,982 of 11,212 accepted`
@@ -283,6 +300,14 @@ mod tests {
         let end = bar.parts.iter().map(|part| part.x + part.width).max();
         assert!(end <= Some(BAR));
         assert_eq!(bar.spoken(), "10,982 accepted, 1 unknown, 1 rejected");
+        let bar = Bar::of_receipts(&Receipts {
+            planned: 5,
+            in_flight: 1,
+            accepted: 3,
+            cancelled: 2,
+            ..Receipts::default()
+        });
+        assert_eq!((bar.settled(), bar.most()), (5, 11));
     }
 
     #[test]
@@ -290,6 +315,7 @@ mod tests {
         let bar = Bar::of_receipts(&Receipts::default());
         assert_eq!(bar.spoken(), "none");
         assert!(bar.total().is_zero());
+        assert_eq!((bar.settled(), bar.most()), (0, 1));
     }
 
     #[test]

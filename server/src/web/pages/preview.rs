@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Act, Count, Pill, Rule, Shell};
+use super::{Act, Count, Hint, Pill, Rehearse, Rule, Shell};
 
 #[derive(Debug, Clone, Template)]
 #[template(path = "preview.html")]
@@ -14,6 +14,9 @@ pub struct Preview {
     pub state: Pill,
     pub facts: PreviewFacts,
     pub rule: Rule,
+    pub hints: Vec<Hint>,
+    /// Any person's notice, for who may see it.
+    pub rehearse: Option<Rehearse>,
     /// Notice, reminder, blocked, correction; each locale in use.
     pub letters: Vec<Letter>,
     /// Present for who may approve or send back this revision.
@@ -81,6 +84,7 @@ pub struct Letter {
     pub from: String,
     pub to: String,
     pub subject: String,
+    pub language: String,
     /// The plain text part.
     pub text: String,
 }

@@ -15,6 +15,14 @@ pub struct Statement {
     pub since: When,
     /// What that means for a reader, in the organisation's own words where there are some.
     pub note: String,
+    /// The notice that the reader holds, where the address names one.
+    pub notice: Option<NoticeCheck>,
+    /// Why it was retracted, in the responder's words.
+    pub wrong: Option<String>,
+    /// How it came to that; `None` is not known yet.
+    pub cause: Option<String>,
+    /// `10,988 people were told`
+    pub told: String,
     /// Newest first.
     pub history: Vec<HistoryRow>,
     pub order: AsItWas,
@@ -86,4 +94,31 @@ pub struct AsItWas {
     pub reason: String,
     pub comply_by: When,
     pub body: SafeHtml,
+}
+
+/// Whether the notice in the reader's hand is genuine, and what it said.
+#[derive(Debug, Clone)]
+pub struct NoticeCheck {
+    pub genuine: bool,
+    /// `This notice is genuine.`
+    pub heading: String,
+    /// How and when it was sent; or what to do.
+    pub words: String,
+    /// What it said, without its reader's name.
+    pub said: Option<String>,
+    /// `It still holds.`
+    pub holds: String,
+    /// The notice's token, where its reader can say that it looks wrong.
+    pub report: Option<String>,
+}
+
+/// Thanks for the word that something looks wrong.
+#[derive(Debug, Clone, Template)]
+#[template(path = "reported.html")]
+pub struct Reported {
+    pub organisation: String,
+    pub id: String,
+    pub token: String,
+    pub title: String,
+    pub words: &'static str,
 }

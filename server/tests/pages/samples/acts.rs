@@ -65,7 +65,58 @@ pub(super) fn letter(correction: bool) -> Letter {
         from: "IT Security <it-security@corp.example>".into(),
         to: "Mia Lind <mia@corp.example> (a sample)".into(),
         subject: subject.into(),
+        language: "en".into(),
         text: text.into(),
+    }
+}
+
+fn rehearse(person: &str) -> Rehearse {
+    let choice = |value: &str, label: &str, chosen| Choice {
+        value: value.into(),
+        label: label.into(),
+        chosen,
+    };
+    Rehearse {
+        person: person.into(),
+        kinds: vec![
+            choice("order", "The notice", person.is_empty()),
+            choice("reminder-1", "Reminder 1", false),
+            choice("correction", "The correction", !person.is_empty()),
+        ],
+        test_to: Some("ben@corp.example".into()),
+    }
+}
+
+pub(super) fn sample() -> SamplePage {
+    let letter = letter(true);
+    SamplePage {
+        shell: shell(),
+        id: "7Q2M".into(),
+        title: TITLE.into(),
+        rehearse: Some(rehearse("mia@corp.example")),
+        error: None,
+        sampled: Some(Sampled {
+            kind: Pill::new(Tone::Allow, "Correction"),
+            headers: vec![
+                ("From".into(), letter.from),
+                ("To".into(), "Mia Lind <mia@corp.example>".into()),
+                ("Subject".into(), letter.subject),
+                ("Content-Language".into(), "en".into()),
+            ],
+            language: "en".into(),
+            text: letter.text,
+            remarks: vec![
+                "As if it were retracted now, for a reason that is yet to be given.".into(),
+            ],
+        }),
+    }
+}
+
+pub(super) fn sample_nobody() -> SamplePage {
+    SamplePage {
+        error: Some("There is nobody called «mia».".into()),
+        sampled: None,
+        ..sample()
     }
 }
 
@@ -84,6 +135,12 @@ pub(super) fn preview() -> Preview {
         state: Pill::new(Tone::Plain, "In review"),
         facts: facts(),
         rule: rule(),
+        hints: vec![Hint {
+            place: "[notice], line 30".into(),
+            what: "The text says «tonight», and the deadline is 13 Jul 2020, 23:59 PDT.".into(),
+            mend: "Write {{ order.comply_by }}.".into(),
+        }],
+        rehearse: Some(rehearse("")),
         letters: vec![letter(false), letter(true)],
         decision: Some(Decision {
             digest: "9f2c41d07be8".into(),
@@ -122,6 +179,14 @@ pub(super) fn confirm(act: Act) -> Confirm {
                 12_310,
                 "devices are refused mail after 10 Jul 2020, 23:59 PDT, if the app is still there",
                 Tone::Deny,
+            ),
+        ],
+        Act::Resume => vec![
+            effect(10_039, "notices go out", Tone::Plain),
+            effect(
+                1_173,
+                "devices are refused now, and stay so: refusals never stopped",
+                Tone::Plain,
             ),
         ],
         Act::Hold => vec![
@@ -196,6 +261,7 @@ pub(super) fn confirm(act: Act) -> Confirm {
         },
         error: None,
         may_hold: true,
+        only_notices: false,
     }
 }
 
@@ -233,6 +299,7 @@ pub(super) fn edit_new() -> Edit {
         title: None,
         text: FILE.into(),
         problems: vec![],
+        hints: vec![],
         facts: Some(facts()),
     }
 }
@@ -283,6 +350,12 @@ pub(super) fn notices() -> Notices {
                 bar: Bar::of_receipts(&Receipts::default()),
             },
         ],
+        channels: vec![ChannelRow {
+            name: "staff-chat".into(),
+            announcement: "accepted".into(),
+            correction: "–".into(),
+            words: "200".into(),
+        }],
         untold: vec![
             Untold {
                 person: "Noor Haddad <noor@corp.example>".into(),

@@ -87,10 +87,19 @@ pub fn samples() -> Vec<Sample> {
         page("orders_doors_open", orders(doors_open())),
         page("order_draft", order_draft()),
         page("order_enforcing", order_enforcing()),
+        page("order_stopped", order_stopped()),
         page("order_retracted", order_retracted()),
         page("preview", preview()),
         page("publish", confirm(Act::Publish)),
         page("hold", confirm(Act::Hold)),
+        page(
+            "resume_notices",
+            Confirm {
+                only_notices: true,
+                notes: vec!["Its notices stopped because 61 notices were rejected, and 1,104 people were told in all: the notices stop above 5% rejected. What is counted by now stops them no more; as much again does.".into()],
+                ..confirm(Act::Resume)
+            },
+        ),
         page("extend", confirm(Act::Extend)),
         page("retract", confirm(Act::Retract)),
         page(
@@ -116,6 +125,8 @@ pub fn samples() -> Vec<Sample> {
             },
         ),
         page("mail", mail()),
+        page("sample", sample()),
+        page("sample_nobody", sample_nobody()),
         page("doors", doors(shell())),
         page("doors_opened", doors(doors_open())),
         page("audit", audit(None)),
@@ -132,6 +143,25 @@ pub fn samples() -> Vec<Sample> {
             "statement_cached",
             statement(StatementState::OnHold, Some(when("16:58", "16:58"))),
         ),
+        page(
+            "statement_genuine",
+            statement_for(genuine("It still holds.", true), StatementState::InForce),
+        ),
+        page(
+            "statement_genuine_retracted",
+            statement_for(
+                genuine(
+                    "It no longer holds: the order was retracted on 10 Jul 2020, 16:54 PDT. You need do nothing. Sent in error.",
+                    false,
+                ),
+                StatementState::Retracted,
+            ),
+        ),
+        page(
+            "statement_forged",
+            statement_for(forged(), StatementState::InForce),
+        ),
+        page("reported", reported()),
         page("refused", refused()),
         page(
             "refused_unknown_handset",
@@ -163,6 +193,17 @@ pub fn hostile() -> Vec<Sample> {
     statement.title = bad();
     statement.note = bad();
     statement.organisation = bad();
+    statement.wrong = Some(bad());
+    statement.cause = Some(bad());
+    let mut notice = genuine("It still holds.", true);
+    notice.words = bad();
+    notice.said = Some(bad());
+    statement.notice = Some(notice);
+    order.wrong = Some(Wrong {
+        reason: bad(),
+        cause: bad(),
+        may_say: true,
+    });
     let mut refused = refused();
     refused.because[0].app = bad();
     refused.because[0].device = bad();
@@ -243,6 +284,26 @@ pub fn hostile() -> Vec<Sample> {
                 email: bad(),
                 next: Some(bad()),
                 ..sign_in(Some(&bad()))
+            },
+        ),
+        page(
+            "sample",
+            SamplePage {
+                title: bad(),
+                error: Some(bad()),
+                rehearse: Some(Rehearse {
+                    person: bad(),
+                    kinds: vec![],
+                    test_to: Some(bad()),
+                }),
+                sampled: Some(Sampled {
+                    kind: Pill::new(Tone::Plain, bad()),
+                    headers: vec![(bad(), bad())],
+                    language: bad(),
+                    text: bad(),
+                    remarks: vec![bad()],
+                }),
+                ..sample()
             },
         ),
         page("error", error(404, &bad(), &bad())),

@@ -170,6 +170,7 @@ pub(super) fn order_enforcing() -> Order {
         .into(),
         doors_view: "All four doors have the present view (0.2 s old).".into(),
         rule: rule(),
+        wrong: None,
     }
 }
 
@@ -208,9 +209,27 @@ pub(super) fn order_draft() -> Order {
     }
 }
 
+/// Its notices stopped by themselves; what it refuses, it goes on refusing.
+pub(super) fn order_stopped() -> Order {
+    Order {
+        state: Pill::live(Tone::Warn, "Published, notices stopped"),
+        acts: fitting(Situation::Stopped, false, false, true),
+        warnings: vec![
+            "Its notices stopped by themselves 10 July 2020, 12:19 PDT: 61 notices were rejected, and 1,104 people were told in all: the notices stop above 5% rejected. 10,039 notices wait; its refusals go on. Look into it, then resume the notices, hold the order, or retract it.".into(),
+            "3 people say that it looks wrong.".into(),
+        ],
+        ..order_enforcing()
+    }
+}
+
 pub(super) fn order_retracted() -> Order {
     let before = order_enforcing();
     Order {
+        wrong: Some(Wrong {
+            reason: "Sent in error. There is no change to our policies.".into(),
+            cause: String::new(),
+            may_say: true,
+        }),
         state: Pill::new(Tone::Warn, "Retracted at 16:54 PDT, 10 Jul"),
         by_line: "by Rita Osei: “Sent in error. There is no change to our policies.”".into(),
         acts: fitting(Situation::Over, true, true, true),

@@ -229,6 +229,10 @@ pub(super) fn statement(state: StatementState, as_of: Option<When>) -> Statement
         state,
         since: when("16:54", "16:54"),
         note: note.into(),
+        notice: None,
+        wrong: (state == StatementState::Retracted).then(|| "Sent in error.".into()),
+        cause: None,
+        told: "10,988 people were told".into(),
         history: first.into_iter().chain([("12:17", "Published", "to 11,204 people, to be followed by 23:59 PDT."), ("12:02", "First part", "published to 112 people.")]).map(row).collect(),
         order: AsItWas {
             subject: "Remove TikTok by tonight to keep mail on your phone".into(),
@@ -264,5 +268,48 @@ pub(super) fn refused_by(fallback: Fallback) -> Refused {
         fallback: Some(fallback),
         handset: None,
         ..refused()
+    }
+}
+
+/// With the link of a notice that the reader got.
+pub(super) fn statement_for(notice: NoticeCheck, state: StatementState) -> Statement {
+    Statement {
+        notice: Some(notice),
+        cause: Some("A draft for another audience was published.".into()),
+        ..statement(state, None)
+    }
+}
+
+pub(super) fn genuine(holds: &str, report: bool) -> NoticeCheck {
+    NoticeCheck {
+        genuine: true,
+        heading: "This notice is genuine.".into(),
+        words: "It was sent by Example Corp on 10 Jul 2020, 12:17 PDT as the order itself.".into(),
+        said: Some(format!(
+            "“{TITLE}”: remove TikTok by 10 Jul 2020, 23:59 PDT."
+        )),
+        holds: holds.into(),
+        report: report.then(|| "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G".into()),
+    }
+}
+
+pub(super) fn forged() -> NoticeCheck {
+    NoticeCheck {
+        genuine: false,
+        heading: "This is not a genuine notice of this order.".into(),
+        words: "Don't do what it says, and follow no other link in it. Show the whole message to your helpdesk.".into(),
+        said: None,
+        holds: String::new(),
+        report: None,
+    }
+}
+
+pub(super) fn reported() -> Reported {
+    Reported {
+        organisation: "Example Corp".into(),
+        id: "7Q2M".into(),
+        token: "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G".into(),
+        title: TITLE.into(),
+        words: "It is counted, once a person. When enough people say so, the order sends no more notices until a responder has looked at it.",
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Begun, Fault, Offer, Recorded, Setup, Shared};
+use super::{Attempt, Begun, Fault, Offer, Recorded, Seen, Setup, Shared};
 
 pub(super) async fn accept(listener: TcpListener, setup: Setup, shared: Arc<Shared>) {
     loop {
@@ -17,9 +17,11 @@ pub(super) async fn accept(listener: TcpListener, setup: Setup, shared: Arc<Shar
             shared.note(|log| {
                 connection = log.connections;
                 log.connections += 1;
+                log.open += 1;
             });
             // A client that goes away is an everyday thing here.
-            let _ = connected(tcp, &setup, shared, connection).await;
+            let _ = connected(tcp, &setup, Arc::clone(&shared), connection).await;
+            shared.note(|log| log.open -= 1);
         });
     }
 }
@@ -36,6 +38,7 @@ async fn connected(
         connection,
         encrypted,
         taken: 0,
+        by: String::new(),
     };
     if let Some(acceptor) = &setup.tls {
         let stream = acceptor.accept(tcp).await?;
@@ -79,6 +82,8 @@ struct Dialogue<'a> {
     encrypted: bool,
     /// Messages of this connection that were answered at their dot.
     taken: usize,
+    /// As the client greeted.
+    by: String,
 }
 
 impl Dialogue<'_> {
@@ -114,6 +119,7 @@ impl Dialogue<'_> {
             match verb.as_str() {
                 "EHLO" | "HELO" => {
                     self.shared.note(|log| log.hellos.push(line.to_owned()));
+                    self.by = line.split(' ').nth(1).unwrap_or_default().to_owned();
                     if verb == "HELO" {
                         say(stream, "250 recorder.test").await?;
                     } else if self.setup.ehlo {
@@ -169,6 +175,7 @@ impl Dialogue<'_> {
                 "RCPT" => match &mut open {
                     Some(open) => {
                         let to = path(line);
+                        self.saw(Seen::Rcpt);
                         open.fault = (self.setup.script)(Offer {
                             ordinal: open.ordinal,
                             to: &to,
@@ -199,7 +206,8 @@ impl Dialogue<'_> {
                         ..
                     }) => {
                         say(stream, "354 go on").await?;
-                        let body = read_body(stream).await?;
+                        let mut body = Vec::new();
+                        read_body(stream, &mut body, || ()).await?;
                         if !body.is_empty() {
                             self.violation("a body for nobody".into());
                         }
@@ -234,24 +242,63 @@ impl Dialogue<'_> {
         }
     }
 
+    fn saw(&self, step: Seen) {
+        (self.setup.watch)(step, &self.by);
+    }
+
     /// From the 354 to the answer of the dot; false when the connection ends.
     async fn data<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut BufReader<S>,
         open: Open,
     ) -> std::io::Result<bool> {
+        self.saw(Seen::Data);
+        let mut attempt = 0;
         self.shared.note(|log| {
+            let begun = log.tick();
             log.begun.push(Begun {
                 ordinal: open.ordinal,
                 to: open.to.clone(),
-            })
+            });
+            attempt = log.attempts.len();
+            log.attempts.push(Attempt {
+                by: self.by.clone(),
+                to: open.to.clone(),
+                message_id: String::new(),
+                begun,
+                ended: None,
+                received: false,
+                answer: None,
+                fault: open.fault,
+            });
         });
+        let goes_on = self.body(stream, open, attempt).await;
+        self.shared.note(|log| {
+            let now = log.tick();
+            log.attempts[attempt].ended.get_or_insert(now);
+        });
+        goes_on
+    }
+
+    async fn body<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut BufReader<S>,
+        open: Open,
+        attempt: usize,
+    ) -> std::io::Result<bool> {
         say(stream, "354 go on").await?;
         if open.fault == Fault::DropInBody {
             stream.read_until(b'\n', &mut Vec::new()).await?;
             return Ok(false);
         }
-        let bytes = read_body(stream).await?;
+        let mut bytes = Vec::new();
+        let read = read_body(stream, &mut bytes, || self.saw(Seen::Body)).await;
+        self.shared.note(|log| {
+            log.attempts[attempt].message_id = message_id(&bytes);
+            log.attempts[attempt].received = read.is_ok();
+        });
+        read?;
+        self.saw(Seen::Dot);
         let answer = match open.fault {
             Fault::DropAfterDot | Fault::StallAfterDot | Fault::NonsenseAfterDot => None,
             Fault::Dot(code) => Some(code),
@@ -267,7 +314,18 @@ impl Dialogue<'_> {
             bytes,
             answer,
         };
-        self.shared.note(|log| log.messages.push(recorded));
+        if let Fault::AcceptAfter(wait) = open.fault {
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        }
+        self.shared.note(|log| {
+            log.messages.push(recorded);
+            if answer.is_some() {
+                // Before the client can hear of it.
+                let now = log.tick();
+                log.attempts[attempt].answer = answer;
+                log.attempts[attempt].ended = Some(now);
+            }
+        });
         match (answer, open.fault) {
             (Some(250), _) => say(stream, &format!("250 2.0.0 queued as R{ordinal}")).await?,
             (Some(code), _) => say(stream, &format!("{code} refused after the dot")).await?,
@@ -281,6 +339,7 @@ impl Dialogue<'_> {
             }
             (None, _) => return Ok(false),
         }
+        self.saw(Seen::Answered);
         self.taken += 1;
         if self.setup.per_connection == Some(self.taken) {
             say(stream, "421 4.7.0 enough for one connection").await?;
@@ -344,16 +403,23 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Up to the lone dot, dot-stuffing undone.
-async fn read_body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// Up to the lone dot, dot-stuffing undone. What came before an error is there too.
+async fn read_body<S: AsyncRead + Unpin>(
+    stream: &mut BufReader<S>,
+    bytes: &mut Vec<u8>,
+    begins: impl Fn(),
+) -> std::io::Result<()> {
     loop {
+        let is_first = bytes.is_empty();
         let mut line = Vec::new();
         if stream.read_until(b'\n', &mut line).await? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         if line == b".\r\n" {
-            return Ok(bytes);
+            return Ok(());
+        }
+        if is_first {
+            begins();
         }
         bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
     }

@@ -1,0 +1,48 @@
+//! Whose certificates are believed, by whatever way a notice leaves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The public authorities, and those of `ca_file`. `Err`: what is wrong with that file.
+pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots(ca_file)?)
+        .with_no_client_auth())
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let Some(file) = ca_file else {
+        return Ok(roots);
+    };
+    let wrong = |problem: String| {
+        format!(
+            "{}: {problem}. Expected a PEM file with at least one CERTIFICATE",
+            file.display()
+        )
+    };
+    let mut found = 0;
+    for certificate in
+        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?
+    {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| wrong(error.to_string()))?;
+        found += 1;
+    }
+    if found == 0 {
+        Err(wrong("no certificate in it".into()))
+    } else {
+        Ok(roots)
+    }
+}

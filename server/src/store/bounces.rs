@@ -1,0 +1,94 @@
+//! Notices that came back, and those that the relay is asked to drop.
+
+use countermand_core::change::{Bounce, Purge};
+use countermand_core::id::OrderId;
+use jiff::Timestamp;
+use sqlx::Row;
+use std::collections::BTreeMap;
+
+use super::follow::Touched;
+use super::rows::{holdable, micros};
+use super::write::Write;
+use super::{Result, Store};
+
+/// Writes down those that are news, and gives them back.
+///
+/// Only what may have left can come back. A bounce can be here before the notice is settled, so every
+/// state counts in which it was perhaps taken.
+pub(super) async fn save(
+    write: &mut Write,
+    bounces: &[Bounce],
+    at: Timestamp,
+) -> Result<Vec<Bounce>> {
+    let mut fresh = Vec::new();
+    let mut told: BTreeMap<OrderId, Vec<_>> = BTreeMap::new();
+    for bounce in bounces {
+        let key = bounce.key;
+        let done = sqlx::query("UPDATE receipt SET bounced_at = $4, bounced_words = $5 WHERE order_id = $1 AND person = $2 AND kind = $3 AND bounced_at IS NULL AND in_flight_at IS NOT NULL AND state NOT IN ('rejected', 'cancelled')")
+            .bind(key.order.to_string())
+            .bind(i64::from(key.person.0))
+            .bind(key.kind.to_string())
+            .bind(micros(at))
+            .bind(holdable(&bounce.words))
+            .execute(write.db())
+            .await?;
+        if done.rows_affected() == 1 {
+            told.entry(key.order).or_default().push(key.person);
+            fresh.push(bounce.clone());
+        }
+    }
+    for (order, people) in told {
+        write.touch(Touched::Told { order, people });
+        write.touch(Touched::Receipts(order));
+    }
+    Ok(fresh)
+}
+
+pub(super) async fn save_purge(write: &mut Write, purge: &Purge) -> Result<()> {
+    sqlx::query("INSERT INTO purge (order_id, through) VALUES ($1, $2) ON CONFLICT (order_id) DO UPDATE SET through = excluded.through")
+        .bind(purge.order.to_string())
+        .bind(purge.through)
+        .execute(write.db())
+        .await?;
+    Ok(())
+}
+
+/// What the relay still may have of an order's notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purgeable {
+    /// The relay's answers to them, of those not asked for before.
+    pub answers: Vec<String>,
+    /// Of the last of them.
+    pub through: i64,
+    /// Nothing is in flight any more, so there will be no others.
+    pub is_all: bool,
+}
+
+impl Store {
+    /// Notices of an order that the relay took after `since` and was not asked to drop yet. No
+    /// corrections: those are to arrive.
+    pub async fn purgeable(&self, order: OrderId, since: Timestamp) -> Result<Purgeable> {
+        let order = order.to_string();
+        // First: what is settled in between is then in the list, and the question asked once more.
+        let in_flight: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND worker IS NOT NULL AND state = 'in_flight' AND kind <> 'correction'")
+            .bind(&order)
+            .fetch_one(&self.readers)
+            .await?;
+        let rows = sqlx::query("SELECT detail, settled_version FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state = 'accepted' AND bounced_at IS NULL AND settled_at >= $2 AND settled_version > COALESCE((SELECT through FROM purge WHERE order_id = $1), -1) ORDER BY settled_version, person, kind")
+            .bind(&order)
+            .bind(micros(since))
+            .fetch_all(&self.readers)
+            .await?;
+        let mut through = -1;
+        let mut answers = Vec::with_capacity(rows.len());
+        for row in &rows {
+            through = through.max(row.try_get("settled_version")?);
+            answers.push(row.try_get("detail")?);
+        }
+        Ok(Purgeable {
+            answers,
+            through,
+            is_all: in_flight == 0,
+        })
+    }
+}

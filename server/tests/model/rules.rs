@@ -1,0 +1,151 @@
+//! The orders of these histories: few fields, short times, so that deadlines and reminders fall between
+//! the steps.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use countermand_core::order::file::UnknownPolicy;
+use jiff::{SignedDuration, Timestamp};
+
+use super::dice::Dice;
+
+pub const GROUPS: [&str; 3] = ["staff", "sales", "it"];
+
+pub const MINUTE: i64 = 60;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+
+pub fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+/// What may be on a device and be forbidden.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum App {
+    Tiktok,
+    Whatsapp,
+}
+
+impl App {
+    pub const ALL: [App; 2] = [App::Tiktok, App::Whatsapp];
+
+    pub fn slug(self) -> &'static str {
+        match self {
+            App::Tiktok => "tiktok",
+            App::Whatsapp => "whatsapp",
+        }
+    }
+
+    pub fn on_ios(self) -> &'static str {
+        match self {
+            App::Tiktok => "com.zhiliaoapp.musically",
+            App::Whatsapp => "net.whatsapp.WhatsApp",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub forbids: BTreeSet<App>,
+    pub groups: Vec<&'static str>,
+    pub except: Option<&'static str>,
+    pub everyone: bool,
+    pub observe: bool,
+    pub enforce_untold: bool,
+    pub comply_by: Timestamp,
+    pub expires: Option<Timestamp>,
+    /// Seconds before the deadline.
+    pub remind: Vec<i64>,
+    pub min_notice: i64,
+    pub late_grace: i64,
+    pub invisible: UnknownPolicy,
+    pub stages: Option<Stages>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Stages {
+    /// A share in percent, or else the group `it`.
+    pub canary: Option<u64>,
+    pub pause: i64,
+}
+
+impl Rule {
+    pub fn draw(dice: &mut Dice, now: Timestamp) -> Rule {
+        let mut forbids: BTreeSet<App> = App::ALL.into_iter().filter(|_| !dice.one_in(3)).collect();
+        if forbids.is_empty() {
+            forbids.insert(App::Tiktok);
+        }
+        let comply_by = later(now, dice.pick(&[-HOUR, 5 * MINUTE, HOUR, 6 * HOUR, DAY]));
+        let remind = [30 * MINUTE, 5 * HOUR];
+        Rule {
+            forbids,
+            groups: dice.pick(&[
+                vec!["staff"],
+                vec!["staff"],
+                vec!["staff", "sales"],
+                vec!["sales"],
+            ]),
+            except: dice.one_in(5).then_some("it"),
+            everyone: dice.one_in(3),
+            observe: dice.one_in(8),
+            enforce_untold: dice.one_in(6),
+            comply_by,
+            expires: dice
+                .one_in(5)
+                .then(|| later(comply_by.max(now), dice.pick(&[MINUTE, 3 * HOUR, 2 * DAY]))),
+            remind: remind.into_iter().filter(|_| dice.one_in(2)).collect(),
+            min_notice: dice.pick(&[0, 10 * MINUTE, HOUR]),
+            late_grace: dice.pick(&[0, 20 * MINUTE, DAY]),
+            invisible: dice.pick(UnknownPolicy::ALL),
+            stages: dice.one_in(4).then(|| Stages {
+                canary: dice.pick(&[None, Some(30), Some(60)]),
+                pause: dice.pick(&[5 * MINUTE, 2 * HOUR]),
+            }),
+        }
+    }
+
+    /// The order file.
+    pub fn text(&self, title: &str) -> String {
+        let apps: Vec<String> = self
+            .forbids
+            .iter()
+            .map(|a| format!("{:?}", a.slug()))
+            .collect();
+        let mut text = format!(
+            "title = {title:?}\nreason = \"Security risks\"\nobserve = {}\n",
+            self.observe
+        );
+        if let Some(at) = self.expires {
+            let _ = writeln!(text, "expires = \"{at}\"");
+        }
+        let _ = writeln!(text, "[forbid]\napps = [{}]", apps.join(", "));
+        let _ = writeln!(text, "[audience]\ngroups = {:?}", self.groups);
+        if let Some(group) = self.except {
+            let _ = writeln!(text, "except_groups = [{group:?}]");
+        }
+        let tell = if self.everyone {
+            "everyone"
+        } else {
+            "affected"
+        };
+        let remind: Vec<String> = self.remind.iter().map(|s| format!("\"PT{s}S\"")).collect();
+        let _ = write!(
+            text,
+            "tell = \"{tell}\"\n[deadline]\ncomply_by = \"{}\"\nremind = [{}]\nmin_notice = \"PT{}S\"\nlate_grace = \"PT{}S\"\nenforce_untold = {}\n[when_unknown]\ninvisible = \"{}\"\n",
+            self.comply_by,
+            remind.join(", "),
+            self.min_notice,
+            self.late_grace,
+            self.enforce_untold,
+            self.invisible,
+        );
+        if let Some(stages) = &self.stages {
+            let who = match stages.canary {
+                Some(share) => format!("canary = \"{share}%\""),
+                None => "canary_groups = [\"it\"]".to_owned(),
+            };
+            let _ = write!(text, "[stages]\n{who}\npause = \"PT{}S\"\n", stages.pause);
+        }
+        text + "[notice]\nsubject = \"Remove it\"\nbody = \"Remove {{ apps }} by {{ order.comply_by }}. {{ order.link }}\"\n[correction]\nsubject = \"You may keep it\"\nbody = \"Nothing need be done.\"\n"
+    }
+}

@@ -1,0 +1,185 @@
+//! What senders do, each one act at a time, and what becomes of their messages.
+
+use countermand_core::notice::Kind;
+
+use super::dice::Dice;
+use super::reference::Stage;
+use super::relay::Says;
+use super::rules::later;
+use super::turns::{Checked, ensure};
+use super::worker::{Boarded, Turns};
+use super::world::World;
+
+impl World<'_> {
+    /// All senders freeze for longer than their leases; then one of them, or a new one, wakes first.
+    pub async fn nap(&mut self, dice: &mut Dice) -> Checked {
+        self.clock.set(later(self.now(), dice.pick(&[25, 26, 40])));
+        let idle = |at: &usize| self.workers[*at].flights.is_empty();
+        let idle: Vec<usize> = (0..self.workers.len()).filter(idle).collect();
+        let at = match dice.any(&idle) {
+            Some(at) if !dice.one_in(3) => at,
+            _ if self.workers.len() < 4 => {
+                self.spawn(0);
+                self.workers.len() - 1
+            }
+            _ => dice.below(self.workers.len()),
+        };
+        let now = self.now();
+        self.touched = true;
+        self.workers[at]
+            .stay_alive(&self.house.store, &mut self.model, now)
+            .await
+    }
+
+    /// Some sender does something.
+    pub async fn work(&mut self, dice: &mut Dice) -> Checked {
+        if self.workers.is_empty() {
+            self.spawn(usize::from(dice.one_in(4)));
+        }
+        let at = dice.below(self.workers.len());
+        let flights = self.workers[at].flights.len();
+        if flights > 0 && dice.below(5) < 3 {
+            let one = dice.below(flights);
+            let all = dice.one_in(2);
+            for flight in (0..flights).rev().filter(|flight| all || *flight == one) {
+                self.fly(at, flight, None, dice)?;
+                self.fly_or_board(at, flight).await?;
+            }
+            return Ok(());
+        }
+        let (alive, looks, lost) = (!dice.one_in(6), !dice.one_in(4), dice.one_in(15));
+        if self.workers[at].node == 1 && !self.cut_off {
+            self.nodes[1].live.follow().await.unwrap();
+        }
+        let asks = dice.one_in(4);
+        self.turn(
+            at,
+            Turns {
+                alive,
+                looks,
+                lost,
+                asks,
+            },
+        )
+        .await
+    }
+
+    pub async fn turn(&mut self, at: usize, how: Turns) -> Checked {
+        let now = self.now();
+        let name = self.workers[at].name.clone();
+        self.say(|| format!("{name} takes a turn: {how:?}"));
+        let worker = &mut self.workers[at];
+        if how.alive {
+            worker
+                .stay_alive(&self.house.store, &mut self.model, now)
+                .await?;
+        }
+        if how.looks {
+            worker.look().await;
+        }
+        self.touched = true;
+        worker
+            .turn(&self.house.store, &mut self.model, now, how)
+            .await
+    }
+
+    /// An answer to what is on the wire, if the relay is not slow; `says`: it is this one.
+    pub fn fly(
+        &mut self,
+        at: usize,
+        flight: usize,
+        says: Option<Says>,
+        dice: &mut Dice,
+    ) -> Checked {
+        let now = self.now();
+        let worker = &mut self.workers[at];
+        if !worker.flights[flight].on_wire || (says.is_none() && dice.one_in(8)) {
+            return Ok(());
+        }
+        let key = worker.flights[flight].claim.key;
+        let says = says.unwrap_or_else(|| Says::draw(dice));
+        self.relay.end(key, says);
+        worker.hear(flight, says, now);
+        let name = worker.name.clone();
+        self.say(|| format!("{name}: {key:?}: {says:?}"));
+        Ok(())
+    }
+
+    /// What is in flight on disk goes on the wire.
+    pub async fn fly_or_board(&mut self, at: usize, flight: usize) -> Checked {
+        let worker = &self.workers[at];
+        if worker
+            .flights
+            .get(flight)
+            .is_none_or(|flight| flight.on_wire)
+        {
+            return Ok(());
+        }
+        self.board(at, flight).await
+    }
+
+    pub async fn board(&mut self, at: usize, flight: usize) -> Checked {
+        let now = self.now();
+        let (name, node) = (self.workers[at].name.clone(), self.workers[at].node);
+        let claim = self.workers[at].flights[flight].claim;
+        let boarded = self.workers[at].board(flight, now).await;
+        let key = claim.key;
+        self.say(|| format!("{name}: {key:?}: {}", boarded.in_a_word()));
+        match boarded {
+            Boarded::Leaves(mail) => {
+                self.on_the_wire(&name, node, &claim, &mail)?;
+                self.relay.begin(key, &mail)
+            }
+            Boarded::NotNow => Ok(()),
+            Boarded::Never(why) => {
+                let order = &self.model.orders[&key.order];
+                // Who has not heard of an extension takes a reminder for late.
+                let is_late = order.is_too_late(key.kind, now)
+                    || (node == 1 && matches!(key.kind, Kind::Reminder(_)));
+                let ended = order.stage == Stage::Retracted && key.kind != Kind::Correction;
+                ensure!(is_late || ended, "inv_19: {key:?} is given up: {why}");
+                Ok(())
+            }
+        }
+    }
+
+    /// All that is in flight goes out and is answered well.
+    pub async fn land(&mut self, at: usize) -> Checked {
+        for flight in (0..self.workers[at].flights.len()).rev() {
+            if !self.workers[at].flights[flight].on_wire {
+                let before = self.workers[at].flights.len();
+                self.board(at, flight).await?;
+                if self.workers[at].flights.len() < before {
+                    continue;
+                }
+            }
+            self.fly(at, flight, Some(Says::Accepted), &mut Dice(0))?;
+        }
+        Ok(())
+    }
+
+    /// A sender's process is gone; what was on the wire, the relay has or has not.
+    pub fn kill(&mut self, at: usize, dice: &mut Dice) {
+        let worker = self.workers.remove(at);
+        self.say(|| format!("{} is killed", worker.name));
+        for flight in worker.flights.iter().filter(|flight| flight.on_wire) {
+            let says = dice.pick(&[Says::AcceptedUnheard, Says::LostUnheard]);
+            self.relay.end(flight.claim.key, says);
+        }
+    }
+
+    /// A sender that is told to end, and has nothing in flight, takes its leave.
+    pub async fn stop(&mut self, dice: &mut Dice) -> Checked {
+        let peaceful: Vec<usize> = (0..self.workers.len())
+            .filter(|at| self.workers[*at].may_retire())
+            .collect();
+        let Some(at) = dice.any(&peaceful) else {
+            return self.work(dice).await;
+        };
+        let now = self.now();
+        let mut worker = self.workers.remove(at);
+        worker.retire(&self.house.store, &mut self.model, now).await;
+        self.touched = true;
+        Ok(())
+    }
+}
