@@ -1,6 +1,6 @@
 //! The config file, `countermand.toml`, and its environment variables.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use countermand_core::catalogue::nearest_of;
@@ -136,6 +136,27 @@ pub struct GateConfig {
     /// Where Postfix asks: `unix:PATH` from the data directory on, or a port of this machine. Empty: nowhere.
     pub postfix_listen: String,
     pub nginx_mail: NginxMailConfig,
+    pub doveadm: DoveadmConfig,
+    /// Addresses of servers that log in to the mail store for people, as web mail does: those have been
+    /// asked about at their own door, so here they are let in.
+    pub own_servers: Vec<IpAddr>,
+}
+
+/// Dovecot's doveadm HTTP API, by which open sessions are ended.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoveadmConfig {
+    /// Host and port, such as `127.0.0.1:8080`.
+    pub address: Option<String>,
+    pub api_key: String,
+}
+
+impl std::fmt::Debug for DoveadmConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DoveadmConfig")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where nginx's mail proxy passes a login on to, by protocol: IP address and port, for nginx takes no name.
@@ -180,6 +201,8 @@ impl Default for GateConfig {
             max_view_age: Length::seconds(600),
             postfix_listen: "unix:postfix.sock".to_owned(),
             nginx_mail: NginxMailConfig::default(),
+            doveadm: DoveadmConfig::default(),
+            own_servers: Vec::new(),
         }
     }
 }
