@@ -151,10 +151,15 @@ async fn lines(app: &crate::app::App, order: countermand_core::id::OrderId) -> R
         .await
         .map_err(crate::app::AppError::from)?;
     let view = app.live.view();
+    let channel = |number| view.order(order)?.channel(number);
     let line = |one: crate::store::Unreached| {
         let person = view.person(one.person);
         Line {
-            email: person.map_or_else(|| one.person.to_string(), |p| p.email.clone()),
+            email: match (person, channel(one.person)) {
+                (Some(person), _) => person.email.clone(),
+                (None, Some(channel)) => format!("channel {channel}"),
+                (None, None) => one.person.to_string(),
+            },
             name: person.map(|p| p.name.clone()).unwrap_or_default(),
             notice: one.kind.to_string(),
             state: one.word(),
