@@ -124,6 +124,12 @@ impl Stage {
         self.cast().plans = plans.into_iter().collect();
     }
 
+    /// Who lives, and who has ended and is not noted yet.
+    pub fn senders(&self) -> BTreeSet<String> {
+        let cast = self.cast();
+        cast.alive.iter().map(|life| life.name.clone()).collect()
+    }
+
     /// How many plans are left.
     pub fn planned(&self) -> usize {
         self.cast().plans.len()

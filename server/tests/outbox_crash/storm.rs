@@ -163,10 +163,11 @@ pub async fn rages(database: &str, size: Size) {
     let stays = case("others").await;
 
     storm.kills(size.kills / 2, &taken_back).await;
+    let before = taken_back.before(storm.stage.senders());
     let answer = house.retract(taken_back.order, None);
     assert!(answer.status.success(), "{}", house.words());
     let answer = serde_json::from_slice(&answer.stdout).unwrap();
-    let retracted = Retracted::look(&taken_back, &answer).await;
+    let retracted = Retracted::look(&taken_back, before, &answer).await;
     eprintln!(
         "retracted after {} messages, {} senders: {answer}",
         relay.messages().len(),
