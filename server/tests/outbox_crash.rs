@@ -22,20 +22,24 @@ use support::postgres::Postgres;
 
 const SQLITE: &str = "sqlite:crash.db";
 
-const WHOLE: Size = Size {
-    people: 10_000,
-    kills: 200,
-};
+/// Ten thousand people and two hundred deaths; `COUNTERMAND_PEOPLE=1000 COUNTERMAND_DEATHS=20` for a quick look.
+fn size() -> Size {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    Size {
+        people: number("COUNTERMAND_PEOPLE").unwrap_or(10_000),
+        kills: number("COUNTERMAND_DEATHS").unwrap_or(200) as usize,
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_19_two_hundred_deaths_forget_nobody_and_double_nothing() {
-    storm::rages(SQLITE, WHOLE).await;
+    storm::rages(SQLITE, size()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_19_two_hundred_deaths_forget_nobody_and_double_nothing_on_postgresql() {
     if let Some(postgres) = Postgres::shared() {
-        storm::rages(&postgres.fresh_database(), WHOLE).await;
+        storm::rages(&postgres.fresh_database(), size()).await;
     }
 }
 

@@ -61,7 +61,7 @@ impl Retracted {
         assert_eq!(state, "retracted");
         let receipts = case.house.receipts(case.order).await;
         // What settled since was in flight then.
-        let since_then = |r: &Receipt| r.flew && r.settled_version.is_some_and(|v| v > changed);
+        let since_then = |r: &Receipt| r.flew() && r.settled_version.is_some_and(|v| v > changed);
         let of = |is: &dyn Fn(&Receipt) -> bool| -> People {
             let order = receipts
                 .iter()
@@ -164,7 +164,7 @@ impl<'a> Case<'a> {
                     kind.is_none_or(|kind| kind == k)
                         && receipts
                             .get(&(k, *person))
-                            .is_some_and(|r| r.flew || refused(attempt))
+                            .is_some_and(|r| r.flew() || refused(attempt))
                 });
                 assert!(flew || failed(attempt), "16: {person} {attempt:?}");
             }
@@ -195,7 +195,8 @@ impl<'a> Case<'a> {
                 }
                 assert!(end > attempt.begun);
                 let was_of_order = || {
-                    let order = &receipts[&(Kind::Order, *person)];
+                    let order = receipts.get(&(Kind::Order, *person));
+                    let order = order.unwrap_or_else(|| panic!("16: no receipt of {attempt:?}"));
                     let earlier = orders.get(person).map_or(&[][..], Vec::as_slice);
                     let corrected = corrections.contains_key(person);
                     retracted.is_none_or(|retracted| {
@@ -271,9 +272,9 @@ impl<'a> Case<'a> {
                 accepts(tries),
             );
             match receipt.state.as_str() {
-                "accepted" => assert!(took && receipt.flew, "25: {words}"),
+                "accepted" => assert!(took && receipt.flew(), "25: {words}"),
                 "unknown" => {
-                    assert!(*kind == Kind::Order && receipt.flew, "17: {words}");
+                    assert!(*kind == Kind::Order && receipt.flew(), "17: {words}");
                     unknown += 1;
                 }
                 "rejected" => assert!(self.house.refused.contains(person) && !took, "17: {words}"),
@@ -358,6 +359,16 @@ impl<'a> Case<'a> {
             got, reachable,
             "23: somebody is left untold, or told for nothing"
         );
+        for person in &owed {
+            let (order, correction) = [Kind::Order, Kind::Correction]
+                .map(|kind| &receipts[&(kind, *person)])
+                .into();
+            // Whoever begins it claimed it in an earlier turn than that, and found the order settled then.
+            assert!(
+                order.settled_at < correction.in_flight_at,
+                "24: {person} is corrected before it is known what became of the order: {order:?} {correction:?}"
+            );
+        }
         for (person, tries) in corrections {
             for pair in tries.windows(2) {
                 // Otherwise the sender that had the answer lived to write it down.
