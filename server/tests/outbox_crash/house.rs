@@ -30,6 +30,8 @@ pub fn is_refused(address: &str) -> bool {
 pub struct Receipt {
     pub state: String,
     pub in_flight_at: Option<i64>,
+    /// How many attempts failed, certainly or perhaps.
+    pub attempt: i64,
     pub settled_at: Option<i64>,
     pub settled_version: Option<i64>,
 }
@@ -276,7 +278,7 @@ impl House {
 
     async fn receipts_where(&self, order: OrderId, condition: &str) -> Receipts {
         let sql = format!(
-            "SELECT person, kind, state, in_flight_at, settled_at, settled_version FROM receipt WHERE order_id = $1 AND {condition}"
+            "SELECT person, kind, state, in_flight_at, attempt, settled_at, settled_version FROM receipt WHERE order_id = $1 AND {condition}"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(order.to_string())
@@ -292,6 +294,7 @@ impl House {
                 let receipt = Receipt {
                     state: row.get("state"),
                     in_flight_at: row.get("in_flight_at"),
+                    attempt: row.get("attempt"),
                     settled_at: row.get("settled_at"),
                     settled_version: row.get("settled_version"),
                 };

@@ -49,6 +49,12 @@ fn failed(attempt: &Attempt) -> bool {
     matches!(attempt.answer, Some(400..=499)) || attempt.fault == Fault::DropInBody
 }
 
+/// A correction whose attempt was in doubt is tried again, and when that certainly failed it waits as if it had
+/// never left.
+fn failed_since(kind: Kind, receipt: &Receipt) -> bool {
+    kind == Kind::Correction && receipt.attempt >= 2
+}
+
 fn refused(attempt: &Attempt) -> bool {
     matches!(attempt.answer, Some(500..))
 }
@@ -164,7 +170,7 @@ impl<'a> Case<'a> {
                     kind.is_none_or(|kind| kind == k)
                         && receipts
                             .get(&(k, *person))
-                            .is_some_and(|r| r.flew() || refused(attempt))
+                            .is_some_and(|r| r.flew() || refused(attempt) || failed_since(k, r))
                 });
                 assert!(flew || failed(attempt), "16: {person} {attempt:?}");
             }
