@@ -9,6 +9,7 @@ use countermand_core::order::{Order, RetractAnswer, Retraction};
 use jiff::Timestamp;
 
 use super::{App, AppError, Result};
+use crate::failpoint::{self, Moment};
 use crate::store::StoreError;
 
 impl App {
@@ -71,13 +72,15 @@ impl App {
     /// What a retraction did. It is counted once, by who asks first.
     pub async fn answer(&self, order: &Order) -> Result<RetractAnswer> {
         if let Some(answer) = self.store.count_retraction(order).await? {
+            failpoint::pass(Moment::AnswerCounted);
             let change = Change::Counted {
                 order: order.id,
                 answer,
             };
             let counter = Actor::System("count".to_owned());
             match self.commit(&counter, change).await {
-                Ok(()) | Err(StoreError::Conflict) => {}
+                Ok(()) => failpoint::pass(Moment::AnswerCommitted),
+                Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
             }
         }

@@ -72,6 +72,7 @@ pub(super) async fn save_answer(
         .bind(uncounted(id))
         .execute(write.db())
         .await?;
+    failpoint::pass(Moment::AnswerHalf);
     let stored = orders::load(write.db(), Some(id)).await?.pop();
     let (Some(mut stored), 1) = (stored, waited.rows_affected()) else {
         return Err(StoreError::Conflict);
