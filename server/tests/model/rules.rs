@@ -104,6 +104,24 @@ const HOLD_AT: [Option<HoldAt>; 7] = [
     hold_at(None, Some(2)),
 ];
 
+impl Stages {
+    /// Nothing, where neither somebody is first nor anything stops the notices.
+    fn draw(dice: &mut Dice) -> Option<Stages> {
+        let stages = Stages {
+            first: dice.pick(&[
+                First::Nobody,
+                First::Nobody,
+                First::It,
+                First::Share(30),
+                First::Share(60),
+            ]),
+            pause: dice.pick(&[5 * MINUTE, 2 * HOUR]),
+            hold_at: dice.pick(&HOLD_AT),
+        };
+        (stages.first != First::Nobody || stages.hold_at.is_some()).then_some(stages)
+    }
+}
+
 impl Rule {
     pub fn draw(dice: &mut Dice, now: Timestamp) -> Rule {
         let mut forbids: BTreeSet<App> = App::ALL.into_iter().filter(|_| !dice.one_in(3)).collect();
@@ -132,17 +150,7 @@ impl Rule {
             min_notice: dice.pick(&[0, 10 * MINUTE, HOUR]),
             late_grace: dice.pick(&[0, 20 * MINUTE, DAY]),
             invisible: dice.pick(UnknownPolicy::ALL),
-            stages: dice.one_in(2).then(|| Stages {
-                first: dice.pick(&[
-                    First::Nobody,
-                    First::Nobody,
-                    First::It,
-                    First::Share(30),
-                    First::Share(60),
-                ]),
-                pause: dice.pick(&[5 * MINUTE, 2 * HOUR]),
-                hold_at: dice.pick(&HOLD_AT),
-            }),
+            stages: dice.one_in(2).then(|| Stages::draw(dice)).flatten(),
         }
     }
 
