@@ -76,6 +76,19 @@ impl World<'_> {
         self.turn(at, WELL).await
     }
 
+    /// Some sender's notices go out and are taken.
+    pub async fn deliver(&mut self, dice: &mut Dice) -> Checked {
+        if self.workers.is_empty() {
+            self.spawn(0);
+        }
+        let at = dice.below(self.workers.len());
+        self.turn(at, WELL).await?;
+        self.turn(at, WELL).await?;
+        self.ask().await?;
+        self.land(at).await?;
+        self.turn(at, WELL).await
+    }
+
     /// Whether a claim for another attempt is held, so that a hold can come between it and its start.
     fn holds_a_retry(&self, at: usize) -> bool {
         let name = &self.workers[at].name;

@@ -162,6 +162,9 @@ impl World<'_> {
 
     /// Notices come back that the relay took, and now and then one that never left.
     pub async fn bounce(&mut self, dice: &mut Dice) -> Checked {
+        if self.relay.in_hand.is_empty() {
+            self.deliver(dice).await?;
+        }
         let arrived: Vec<Key> = self.relay.in_hand.keys().copied().collect();
         let mut keys: BTreeSet<Key> = (0..=dice.below(2))
             .filter_map(|_| dice.any(&arrived))
