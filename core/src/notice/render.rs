@@ -1,14 +1,15 @@
 //! From an order's texts to one person's mail. Markdown and minijinja; strict: a name that does not
 //! exist is an error when the order is checked, long before anyone is told.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::{Environment, Template, UndefinedBehavior, Value, context};
-use pulldown_cmark::{Event, Options, Parser, html};
 
 use super::Kind;
+use super::markdown::markdown;
 use crate::fleet::{Device, Person};
 use crate::order::file::Problem;
 use crate::order::texts::language_of;
@@ -77,8 +78,7 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         text: kind.text_name().to_owned(),
         what,
     };
-    let plain = Values::of(context, zone, Words::Plain);
-    let marked = Values::of(context, zone, Words::Markdown);
+    let plain = Values::of(context, zone, Words::plain());
     let mut subject = fill(&compile(subject).map_err(fail)?, &plain).map_err(fail)?;
     subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
     if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
@@ -87,9 +87,14 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
     let body = compile(body).map_err(fail)?;
     let (own, ours) = compose(kind, &body, context, zone, &plain).map_err(fail)?;
+    let html = if plain.words.are_alike() {
+        to_html(&own, &ours, language)
+    } else {
+        let marked = Values::of(context, zone, Words::markdown());
+        let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
+        to_html(&own, &ours, language)
+    };
     let text = own + &ours;
-    let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
-    let html = to_html(&own, &ours, language);
     if subject.is_empty() || text.trim().is_empty() {
         return Err(fail("it renders to nothing".to_owned()));
     }
@@ -105,18 +110,40 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
 const OURS: &str = "en";
 
 /// How values stand in a text.
-#[derive(Clone, Copy, PartialEq)]
-enum Words {
-    Plain,
-    Markdown,
+struct Words {
+    escaped: bool,
+    /// Some value would stand otherwise if it were escaped.
+    differ: Cell<bool>,
 }
 
 impl Words {
-    fn of(self, text: &str) -> String {
-        match self {
-            Words::Plain => text.to_owned(),
-            Words::Markdown => escape(text),
+    fn plain() -> Words {
+        Words {
+            escaped: false,
+            differ: Cell::new(false),
         }
+    }
+
+    fn markdown() -> Words {
+        Words {
+            escaped: true,
+            ..Words::plain()
+        }
+    }
+
+    fn of(&self, text: &str) -> String {
+        if text.contains(needs_escape) {
+            self.differ.set(true);
+            if self.escaped {
+                return escape(text);
+            }
+        }
+        text.to_owned()
+    }
+
+    /// Whether all values so far stand plain as they do escaped.
+    fn are_alike(&self) -> bool {
+        !self.differ.get()
     }
 }
 
@@ -145,7 +172,7 @@ fn compose(
 /// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
 /// whether mail was cut, whatever its author wrote.
 fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> String {
-    let (order, words) = (context.order, values.words);
+    let (order, words) = (context.order, &values.words);
     let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
     let mut all = format!(
         "\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
@@ -297,15 +324,19 @@ fn explain(error: &minijinja::Error) -> String {
 
 /// A name with a Markdown character in it stays a name.
 fn escape(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let special = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>');
-            special
-                .then_some('\\')
-                .into_iter()
-                .chain(std::iter::once(if c.is_control() { ' ' } else { c }))
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            _ if c.is_control() => escaped.push(' '),
+            _ if needs_escape(c) => escaped.extend(['\\', c]),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn needs_escape(c: char) -> bool {
+    matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>') || c.is_control()
 }
 
 fn describe(device: &Device) -> String {
@@ -328,17 +359,6 @@ fn to_html(own: &str, ours: &str, language: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
     )
-}
-
-/// Raw HTML in a text is shown, not obeyed.
-fn markdown(text: &str) -> String {
-    let events = Parser::new_ext(text, Options::empty()).map(|event| match event {
-        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
-        other => other,
-    });
-    let mut body = String::new();
-    html::push_html(&mut body, events);
-    body
 }
 
 /// Renders every text for every locale in use, for an imagined person: what fails here would fail
