@@ -170,7 +170,7 @@ pub fn verdict(fleet: &Fleet) -> Row {
         more_is_better: false,
         ours,
         peers: BTreeMap::from([("hash map", map)]),
-        bar: None,
+        bars: Vec::new(),
     }
 }
 
@@ -193,6 +193,6 @@ pub fn preview(fleet: &Fleet) -> anyhow::Result<Row> {
         more_is_better: false,
         ours: Figure::of(runs),
         peers: BTreeMap::new(),
-        bar: None,
+        bars: Vec::new(),
     })
 }

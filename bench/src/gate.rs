@@ -105,6 +105,6 @@ pub async fn through_nginx() -> anyhow::Result<Row> {
             ("nginx proxy alone", proxy),
             ("nginx asking nginx", null),
         ]),
-        bar: None,
+        bars: Vec::new(),
     })
 }

@@ -52,6 +52,9 @@ enum Command {
         /// People who have accepted the notice by then
         #[arg(long, default_value_t = 5_000)]
         told: usize,
+        /// Of the planned, those whose accepted receipts are on disk before; then it is one round
+        #[arg(long, default_value_t = 0)]
+        accepted: usize,
     },
 }
 
@@ -72,7 +75,7 @@ fn main() -> anyhow::Result<()> {
                 report.rows.extend(notices::into_the_sink(notices).await?);
                 report
                     .rows
-                    .extend(retract::planned(planned, planned / 100).await?);
+                    .extend(retract::planned(planned, planned / 100, 0).await?);
             }
             Command::Notices {
                 notices,
@@ -81,11 +84,19 @@ fn main() -> anyhow::Result<()> {
             } => {
                 report.rows.extend(notices::into_the_sink(notices).await?);
                 if !no_retraction {
-                    report.rows.extend(retract::planned(planned, 5_000).await?);
+                    report
+                        .rows
+                        .extend(retract::planned(planned, 5_000, 0).await?);
                 }
             }
-            Command::Retract { planned, told } => {
-                report.rows.extend(retract::planned(planned, told).await?);
+            Command::Retract {
+                planned,
+                told,
+                accepted,
+            } => {
+                report
+                    .rows
+                    .extend(retract::planned(planned, told, accepted).await?);
             }
         }
         let text = serde_json::to_string_pretty(&report)?;

@@ -49,7 +49,7 @@ pub struct Row {
     pub more_is_better: bool,
     pub ours: Figure,
     pub peers: BTreeMap<&'static str, Figure>,
-    pub bar: Option<Bar>,
+    pub bars: Vec<Bar>,
 }
 
 impl Row {
@@ -63,15 +63,18 @@ impl Row {
     }
 
     /// Whether the median holds what was promised; a peer that is missing proves nothing.
-    pub fn is_ok(&self) -> bool {
-        match self.bar {
-            None => true,
-            Some(Bar::Ratio { peer, at_least }) => {
+    fn holds(&self, bar: Bar) -> bool {
+        match bar {
+            Bar::Ratio { peer, at_least } => {
                 let peer = self.peers.get(peer);
                 peer.is_some_and(|peer| self.ratio(*peer) >= at_least)
             }
-            Some(Bar::AtMost(most)) => self.ours.median <= most,
+            Bar::AtMost(most) => self.ours.median <= most,
         }
+    }
+
+    pub fn is_ok(&self) -> bool {
+        self.bars.iter().all(|bar| self.holds(*bar))
     }
 
     fn json(&self) -> Value {
@@ -85,7 +88,7 @@ impl Row {
             .iter()
             .map(|(name, f)| (*name, (self.ratio(*f) * 1000.0).round() / 1000.0))
             .collect();
-        json!({ "work": self.work, "unit": self.unit, "ours": self.ours.json(), "peers": peers, "ratio": ratio, "bar": self.bar, "ok": self.is_ok() })
+        json!({ "work": self.work, "unit": self.unit, "ours": self.ours.json(), "peers": peers, "ratio": ratio, "bar": self.bars, "ok": self.is_ok() })
     }
 }
 
@@ -110,12 +113,16 @@ impl Report {
                 "{:<22} {:>14.3} {}",
                 row.work, row.ours.median, row.unit
             );
-            if let Some(bar) = row.bar {
+            for bar in &row.bars {
                 let said = match bar {
                     Bar::Ratio { peer, at_least } => format!("at least {at_least} × {peer}"),
                     Bar::AtMost(most) => format!("at most {most} {}", row.unit),
                 };
-                let _ = writeln!(text, "  {said}: {}", if row.is_ok() { "yes" } else { "NO" });
+                let _ = writeln!(
+                    text,
+                    "  {said}: {}",
+                    if row.holds(*bar) { "yes" } else { "NO" }
+                );
             }
             for (name, peer) in &row.peers {
                 let _ = writeln!(

@@ -231,7 +231,7 @@ fn a_correction_is_labelled_even_if_its_author_forgot() {
 #[test]
 fn inv_09_a_text_that_would_not_render_is_found_before_anyone_is_told() {
     for (bad, expected) in [
-        ("{{ person.nmae }}", "a name is not known"),
+        ("{{ person.nmae }}", "there is no name «person.nmae»"),
         (
             "{% for i in range(10000000) %}x{% endfor %}",
             "[correction]",
@@ -432,4 +432,50 @@ fn a_fallback_leads_to_a_text_that_is_there() {
     }
     let fine = format!("fallback = {{ fr = \"en\" }}\nlanguage = \"en-US\"\n{EXAMPLE}");
     assert!(OrderFile::parse(&fine).is_ok());
+}
+
+#[test]
+fn inv_09_a_name_that_does_not_exist_is_found_in_every_branch() {
+    let with = |body: &str| EXAMPLE.replace("We are sorry for the confusion.", body);
+    for body in [
+        "{% if person.name == 'Mia' %}{{ nope }}{% endif %}",
+        "{% if false %}{{ order.nope }}{% endif %}",
+    ] {
+        let problems = check(&order(&with(body)), [""]);
+        let said = problems.iter().any(|p| p.what.contains("nope"));
+        assert!(said, "{body}: {problems:?}");
+    }
+    let own = "{% for n in range(2) %}{% set a = n %}{{ a }} {{ loop.index }}{% endfor %}";
+    assert_eq!(check(&order(&with(own)), [""]), []);
+}
+
+#[test]
+fn inv_28_a_correction_goes_out_whatever_its_author_wrote() {
+    let text = EXAMPLE.replace(
+        "We are sorry for the confusion.",
+        "{% if person.name == 'Mia' %}{% for i in range(100000) %}{{ i }}{% endfor %}{% endif %}",
+    );
+    assert_ne!(text, EXAMPLE);
+    let index = fleet(1);
+    let retraction = Retraction {
+        by: "rita".into(),
+        at: at("2020-07-10T23:54:00Z"),
+        reason: "Sent in error".into(),
+        cause: None,
+        answer: Default::default(),
+    };
+    let order = published(order(&text), &index).retract(retraction).unwrap();
+    let mia = person(1, "Mia", "UTC");
+    let context = Context {
+        order: &order,
+        person: &mia,
+        devices: Vec::new(),
+        link: LINK.into(),
+        was_refused: true,
+        still_forbidden: Vec::new(),
+    };
+    let mail = render(Kind::Correction, &context).unwrap();
+    for words in ["you need do nothing", "Sent in error", "it is open again"] {
+        assert!(mail.text.contains(words), "{}", mail.text);
+    }
 }

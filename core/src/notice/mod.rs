@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod lint;
 pub mod mark;
+mod markdown;
 pub mod plan;
 pub mod render;
 pub mod seal;

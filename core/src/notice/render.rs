@@ -1,14 +1,15 @@
 //! From an order's texts to one person's mail. Markdown and minijinja; strict: a name that does not
 //! exist is an error when the order is checked, long before anyone is told.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::{Environment, Template, UndefinedBehavior, Value, context};
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
 use super::Kind;
+use super::markdown::markdown;
 use crate::fleet::{Device, Person};
 use crate::order::file::Problem;
 use crate::order::texts::language_of;
@@ -77,15 +78,14 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         text: kind.text_name().to_owned(),
         what,
     };
-    let plain = Values::of(context, zone, Words::Plain);
-    let marked = Values::of(context, zone, Words::Markdown);
+    let plain = Values::of(context, zone, Words::plain());
     let own_words = Own { subject, body };
-    match written(kind, own_words, context, zone, (&plain, &marked), language) {
+    match written(kind, own_words, context, zone, &plain, language) {
         // Whatever its author wrote, a correction goes out: our own words say all that it must.
         Err(_) if kind == Kind::Correction => {
             let (subject, body) = default_text(kind);
             let own_words = Own { subject, body };
-            written(kind, own_words, context, zone, (&plain, &marked), OURS).map_err(fail)
+            written(kind, own_words, context, zone, &plain, OURS).map_err(fail)
         }
         done => done.map_err(fail),
     }
@@ -103,7 +103,7 @@ fn written(
     own: Own<'_>,
     context: &Context<'_>,
     zone: &str,
-    (plain, marked): (&Values, &Values),
+    plain: &Values,
     language: &str,
 ) -> Result<Rendered, String> {
     let mut subject = fill(&compile(own.subject)?, plain)?;
@@ -114,9 +114,14 @@ fn written(
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
     let body = compile(own.body)?;
     let (own, ours) = compose(kind, &body, context, zone, plain)?;
+    let html = if plain.words.are_alike() {
+        to_html(&own, &ours, language)
+    } else {
+        let marked = Values::of(context, zone, Words::markdown());
+        let (own, ours) = compose(kind, &body, context, zone, &marked)?;
+        to_html(&own, &ours, language)
+    };
     let text = own + &ours;
-    let (own, ours) = compose(kind, &body, context, zone, marked)?;
-    let html = to_html(&own, &ours, language);
     if subject.is_empty() || text.trim().is_empty() {
         return Err("it renders to nothing".to_owned());
     }
@@ -132,18 +137,40 @@ fn written(
 const OURS: &str = "en";
 
 /// How values stand in a text.
-#[derive(Clone, Copy, PartialEq)]
-enum Words {
-    Plain,
-    Markdown,
+struct Words {
+    escaped: bool,
+    /// Some value would stand otherwise if it were escaped.
+    differ: Cell<bool>,
 }
 
 impl Words {
-    fn of(self, text: &str) -> String {
-        match self {
-            Words::Plain => text.to_owned(),
-            Words::Markdown => escape(text),
+    fn plain() -> Words {
+        Words {
+            escaped: false,
+            differ: Cell::new(false),
         }
+    }
+
+    fn markdown() -> Words {
+        Words {
+            escaped: true,
+            ..Words::plain()
+        }
+    }
+
+    fn of(&self, text: &str) -> String {
+        if text.contains(needs_escape) {
+            self.differ.set(true);
+            if self.escaped {
+                return escape(text);
+            }
+        }
+        text.to_owned()
+    }
+
+    /// Whether all values so far stand plain as they do escaped.
+    fn are_alike(&self) -> bool {
+        !self.differ.get()
     }
 }
 
@@ -172,7 +199,7 @@ fn compose(
 /// A correction stands alone (invariant 29): it quotes the order, says that nothing need be done and
 /// whether mail was cut, whatever its author wrote.
 fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> String {
-    let (order, words) = (context.order, values.words);
+    let (order, words) = (context.order, &values.words);
     let sent = order.published().map(|p| p.at).unwrap_or(order.created_at);
     let mut all = format!(
         "\n\n---\n\nThis corrects the order «{}» of {}. **It no longer holds, and you need do nothing.**",
@@ -328,15 +355,19 @@ fn explain(error: &minijinja::Error) -> String {
 
 /// A name with a Markdown character in it stays a name.
 fn escape(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let special = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>');
-            special
-                .then_some('\\')
-                .into_iter()
-                .chain(std::iter::once(if c.is_control() { ' ' } else { c }))
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            _ if c.is_control() => escaped.push(' '),
+            _ if needs_escape(c) => escaped.extend(['\\', c]),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn needs_escape(c: char) -> bool {
+    matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>') || c.is_control()
 }
 
 fn describe(device: &Device) -> String {
@@ -359,41 +390,6 @@ fn to_html(own: &str, ours: &str, language: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"{lang}\"><meta charset=\"utf-8\"><body>\n{body}</body></html>\n"
     )
-}
-
-fn leads_somewhere(address: &str) -> bool {
-    let folded = address.trim().to_ascii_lowercase();
-    ["https://", "http://", "mailto:", "tel:"]
-        .iter()
-        .any(|scheme| folded.starts_with(scheme))
-}
-
-/// Raw HTML in a text is shown, not obeyed.
-fn markdown(text: &str) -> String {
-    let events = Parser::new_ext(text, Options::empty()).map(|event| match event {
-        Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
-        // A link that runs something, or goes nowhere that people read.
-        Event::Start(Tag::Link {
-            link_type,
-            dest_url,
-            title,
-            id,
-        }) if !leads_somewhere(&dest_url) => {
-            let dest_url = "".into();
-            Event::Start(Tag::Link {
-                link_type,
-                dest_url,
-                title,
-                id,
-            })
-        }
-        // What it shows is fetched when the mail is read, and tells somebody so: its words stay.
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => Event::Text("".into()),
-        other => other,
-    });
-    let mut body = String::new();
-    html::push_html(&mut body, events);
-    body
 }
 
 /// Names that texts may use; a name within one of them is asked for as `order.title`.
@@ -434,10 +430,9 @@ fn try_text(kind: Kind, context: &Context<'_>) -> Result<(), RenderError> {
         }
     }
     let zone = zone_of(context.person, order);
-    let plain = Values::of(context, zone, Words::Plain);
-    let marked = Values::of(context, zone, Words::Markdown);
+    let plain = Values::of(context, zone, Words::plain());
     let own = Own { subject, body };
-    written(kind, own, context, zone, (&plain, &marked), chosen.language)
+    written(kind, own, context, zone, &plain, chosen.language)
         .map(|_| ())
         .map_err(fail)
 }

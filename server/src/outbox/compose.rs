@@ -7,7 +7,7 @@ use countermand_core::notice::{Key, Kind, ReceiptState};
 
 use super::bounces::report::MARK_HEADER;
 use super::lease::Lease;
-use super::message::{MessageError, NoticeMail, bare_address};
+use super::message::{MessageError, NoticeMail, Sender};
 use super::office::{Brief, Office};
 use super::transport::Outgoing;
 use crate::clock::Clock;
@@ -20,9 +20,7 @@ pub struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     /// Under which its sender holds what it sends.
     pub(super) lease: Lease,
-    /// The mailbox of the config, `IT Security <it@example.test>`.
-    from: String,
-    sender: String,
+    from: Sender,
     domain: String,
 }
 
@@ -44,21 +42,22 @@ pub enum NoMail {
 }
 
 impl Desk {
+    /// `from` is the mailbox of the config, `IT Security <it@example.test>`.
     pub fn new(
         store: Arc<Store>,
         office: Arc<dyn Office>,
         clock: Arc<dyn Clock>,
         from: String,
     ) -> Result<Desk, MessageError> {
-        let sender = bare_address(&from)?;
-        let domain = sender.rsplit('@').next().unwrap_or_default().to_owned();
+        let from = Sender::parse(&from)?;
+        let domain = from.address().rsplit('@').next().unwrap_or_default();
+        let domain = domain.to_owned();
         Ok(Desk {
             store,
             office,
             clock,
             lease: Lease::default(),
             from,
-            sender,
             domain,
         })
     }
@@ -103,7 +102,7 @@ impl Desk {
         let bytes = mail.encode().map_err(|e| NoMail::Never(e.to_string()))?;
         Ok(Outgoing::of(
             claim,
-            mark.map_or_else(|| self.sender.clone(), |mark| mark.envelope_from),
+            mark.map_or_else(|| self.from.address().to_owned(), |mark| mark.envelope_from),
             letter.to_address,
             bytes,
         ))

@@ -244,11 +244,11 @@ fn addresses(address: &Address<'_>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::outbox::message::NoticeMail;
+    use crate::outbox::message::{NoticeMail, Sender};
 
     fn outgoing(number: usize, text: &str) -> Outgoing {
         let bytes = NoticeMail {
-            from: "IT Sicherheit <it@example.test>".into(),
+            from: Sender::parse("IT Sicherheit <it@example.test>").unwrap(),
             to_name: "Zoë".into(),
             to_address: format!("zoe{number}@example.test"),
             subject: format!("Nr. {number} für Zoë"),

@@ -4,13 +4,14 @@
 //! Message-ID and the MIME boundary are arguments or follow from them.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use countermand_core::hex;
 use jiff::Timestamp;
 use lettre::Address;
-use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
-use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{self, ContentTransferEncoding, HeaderName, HeaderValue, Headers};
+use lettre::message::{Body, Mailbox, Mailboxes};
 use sha2::{Digest as _, Sha256};
 
 /// RFC 5322, 2.1.1 allows 998 octets a line; ids longer than this are no ids.
@@ -19,8 +20,7 @@ const MAX_MESSAGE_ID: usize = 250;
 /// One mail to one person, before encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticeMail {
-    /// As in the config: `IT Security <it@example.test>`.
-    pub from: String,
+    pub from: Sender,
     /// Empty when the person has no name.
     pub to_name: String,
     pub to_address: String,
@@ -57,8 +57,6 @@ pub enum MessageError {
         "{name:?} cannot be a further header of a notice. Expected a name of letters, digits and hyphens that the notice does not set itself"
     )]
     Header { name: &'static str },
-    #[error("the mail could not be put together: {0}")]
-    Build(#[from] lettre::error::Error),
 }
 
 /// Headers that are set from fields: a second one would contradict them.
@@ -80,22 +78,72 @@ const OWN_HEADERS: [&str; 15] = [
     "X-Auto-Response-Suppress",
 ];
 
-/// The address alone out of `Name <address>`, for the envelope.
+/// Who notices come from, read once: it is the same in every mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender(Mailbox);
+
+impl Sender {
+    /// As in the config: `IT Security <it@example.test>`. Not forgiving as with a person's name.
+    pub fn parse(text: &str) -> Result<Sender, MessageError> {
+        let wrong = |problem: String| MessageError::Address {
+            field: "from",
+            value: text.to_owned(),
+            problem,
+        };
+        if text.contains(char::is_control) {
+            return Err(wrong(
+                "it has a line end or another control character".into(),
+            ));
+        }
+        let parsed: Result<Mailbox, lettre::address::AddressError> = text.parse();
+        parsed.map(Sender).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// The address alone, for the envelope.
+    pub fn address(&self) -> &str {
+        self.0.email.as_ref()
+    }
+}
+
+/// The address alone out of `Name <address>`.
 pub fn bare_address(mailbox: &str) -> Result<String, MessageError> {
-    Ok(sender(mailbox)?.email.to_string())
+    Ok(Sender::parse(mailbox)?.address().to_owned())
 }
 
 impl NoticeMail {
-    /// The whole message, lines ended by CRLF.
+    /// The whole message, lines ended by CRLF. The bytes are those of lettre's own builder, which
+    /// takes longer: it reads back what it has just written.
     pub fn encode(&self) -> Result<Vec<u8>, MessageError> {
-        let mut builder = lettre::Message::builder()
-            .from(sender(&self.from)?)
-            .to(self.recipient()?)
-            .subject(one_line(&self.subject))
-            .date(self.system_time()?)
-            .message_id(Some(message_id("message_id", &self.message_id)?));
+        let boundary = self.boundary();
+        let head = self.head(&boundary)?.to_string();
+        let mut mail = Vec::with_capacity(head.len() + self.text.len() + self.html.len() + 1024);
+        mail.extend_from_slice(head.as_bytes());
+        mail.extend_from_slice(b"\r\n");
+        for (kind, text) in [("plain", &self.text), ("html", &self.html)] {
+            let body = body(text);
+            // Writing to memory does not fail.
+            let _ = write!(
+                mail,
+                "--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {}\r\n\r\n",
+                body.encoding()
+            );
+            mail.extend_from_slice(body.as_ref());
+            mail.extend_from_slice(b"\r\n");
+        }
+        let _ = write!(mail, "--{boundary}--\r\n");
+        Ok(mail)
+    }
+
+    fn head(&self, boundary: &str) -> Result<Headers, MessageError> {
+        let mut head = Headers::with_capacity(11 + self.headers.len());
+        head.set(header::From::from(Mailboxes::from(self.from.0.clone())));
+        head.set(header::To::from(Mailboxes::from(self.recipient()?)));
+        head.set(header::Subject::from(one_line(&self.subject)));
+        head.set(header::Date::new(self.system_time()?));
+        let id = message_id("message_id", &self.message_id)?;
+        head.set(header::MessageId::from(id));
         if let Some(id) = &self.in_reply_to {
-            builder = builder.in_reply_to(message_id("in_reply_to", id)?);
+            head.set(header::InReplyTo::from(message_id("in_reply_to", id)?));
         }
         if !self.references.is_empty() {
             let ids: Result<Vec<_>, _> = self
@@ -103,22 +151,21 @@ impl NoticeMail {
                 .iter()
                 .map(|id| message_id("references", id))
                 .collect();
-            builder = builder.references(ids?.join(" "));
+            head.set(header::References::from(ids?.join(" ")));
         }
         // RFC 3834: no vacation notes or other robots in answer.
-        builder = builder.raw_header(header("Auto-Submitted", "auto-generated")?);
-        builder = builder.raw_header(header("X-Auto-Response-Suppress", "OOF, AutoReply")?);
+        head.insert_raw(header("Auto-Submitted", "auto-generated")?);
+        head.insert_raw(header("X-Auto-Response-Suppress", "OOF, AutoReply")?);
         for (name, value) in &self.headers {
             if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
                 return Err(MessageError::Header { name });
             }
-            builder = builder.raw_header(header(name, value)?);
+            head.insert_raw(header(name, value)?);
         }
-        let body = MultiPart::alternative()
-            .boundary(self.boundary())
-            .singlepart(SinglePart::plain(body(&self.text)))
-            .singlepart(SinglePart::html(body(&self.html)));
-        Ok(builder.multipart(body)?.formatted())
+        head.set(header::MIME_VERSION_1_0);
+        let kind = format!("multipart/alternative; boundary=\"{boundary}\"");
+        head.insert_raw(header("Content-Type", &kind)?);
+        Ok(head)
     }
 
     fn recipient(&self) -> Result<Mailbox, MessageError> {
@@ -147,22 +194,6 @@ impl NoticeMail {
         }
         format!("=_{}", hex::encode(&hash.finalize()[..16]))
     }
-}
-
-fn sender(text: &str) -> Result<Mailbox, MessageError> {
-    // Not forgiving as with a person's name: this comes from the config.
-    let wrong = |problem: String| MessageError::Address {
-        field: "from",
-        value: text.to_owned(),
-        problem,
-    };
-    if text.contains(char::is_control) {
-        return Err(wrong(
-            "it has a line end or another control character".into(),
-        ));
-    }
-    text.parse()
-        .map_err(|error: lettre::address::AddressError| wrong(error.to_string()))
 }
 
 fn address(field: &'static str, text: &str) -> Result<Address, MessageError> {
@@ -279,6 +310,7 @@ fn body_text(text: &str) -> (String, usize) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use lettre::message::{MultiPart, SinglePart};
     use mail_parser::MessageParser;
     use proptest::prelude::*;
 
@@ -286,7 +318,7 @@ mod tests {
 
     fn notice() -> NoticeMail {
         NoticeMail {
-            from: "IT Security <it-security@example.test>".into(),
+            from: Sender::parse("IT Security <it-security@example.test>").unwrap(),
             to_name: "Jörg Müller".into(),
             to_address: "joerg@example.test".into(),
             subject: "Entfernen Sie TikTok bis heute Abend, um Firmen-Mail auf dem Telefon zu behalten — Grüße".into(),
@@ -419,15 +451,7 @@ mod tests {
             );
         }
         for from in ["", "IT", "IT\r\nX: y <a@b.test>"] {
-            assert!(
-                NoticeMail {
-                    from: from.into(),
-                    ..notice()
-                }
-                .encode()
-                .is_err(),
-                "{from}"
-            );
+            assert!(Sender::parse(from).is_err(), "{from}");
         }
         for name in ["", "X Y", "X:", "bcc", "DATE"] {
             assert!(
@@ -454,7 +478,44 @@ mod tests {
         );
     }
 
+    /// The same mail by lettre's builder.
+    fn as_lettre_writes_it(mail: &NoticeMail) -> Vec<u8> {
+        let mut builder = lettre::Message::builder()
+            .from(mail.from.0.clone())
+            .to(mail.recipient().unwrap())
+            .subject(one_line(&mail.subject))
+            .date(mail.system_time().unwrap())
+            .message_id(Some(mail.message_id.clone()));
+        if let Some(id) = &mail.in_reply_to {
+            builder = builder
+                .in_reply_to(id.clone())
+                .references(mail.references.join(" "));
+        }
+        builder = builder
+            .raw_header(header("Auto-Submitted", "auto-generated").unwrap())
+            .raw_header(header("X-Auto-Response-Suppress", "OOF, AutoReply").unwrap());
+        for (name, value) in &mail.headers {
+            builder = builder.raw_header(header(name, value).unwrap());
+        }
+        let parts = MultiPart::alternative()
+            .boundary(mail.boundary())
+            .singlepart(SinglePart::plain(body(&mail.text)))
+            .singlepart(SinglePart::html(body(&mail.html)));
+        builder.multipart(parts).unwrap().formatted()
+    }
+
     proptest! {
+        #[test]
+        fn a_mail_is_what_lettre_would_have_written(name in ".{0,80}", subject in "\\PC{0,300}", text in "(?s).{0,600}", plain in "[ -~\n]{0,600}", answers in any::<bool>()) {
+            let mut mail = NoticeMail { to_name: name, subject, text: text.clone(), html: plain.clone(), ..notice() };
+            if !answers {
+                (mail.in_reply_to, mail.references) = (None, Vec::new());
+            }
+            prop_assert_eq!(mail.encode().unwrap(), as_lettre_writes_it(&mail));
+            (mail.text, mail.html) = (plain, text);
+            prop_assert_eq!(mail.encode().unwrap(), as_lettre_writes_it(&mail));
+        }
+
         /// Whatever people write: ASCII, CRLF alone, no line over 998, one head.
         #[test]
         fn any_text_makes_a_well_formed_mail(name in ".{0,300}", subject in "\\PC{0,600}", text in "(?s).{0,2000}", word in "[a-zäß€]{0,3000}") {

@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::maildir;
-use super::message::{MessageError, NoticeMail, bare_address};
+use super::message::{MessageError, NoticeMail, Sender};
 use super::office::Letter;
 use super::transport::{OpenError, Outcome, Outgoing, Session, Transport};
 use crate::config::{TestConfig, TransportKind};
@@ -59,7 +59,8 @@ pub struct TestMail {
 impl TestMail {
     /// In subject and header, and as the first and the last line of both parts.
     pub fn mark(letter: Letter, marks: &Marks<'_>) -> Result<TestMail, MessageError> {
-        let sender = bare_address(marks.from)?;
+        let from = Sender::parse(marks.from)?;
+        let sender = from.address().to_owned();
         let domain = sender.rsplit('@').next().unwrap_or_default();
         let first = format!(
             "THIS IS A TEST, sent for {}. It holds for nobody.",
@@ -68,7 +69,7 @@ impl TestMail {
         const LAST: &str = "THIS WAS A TEST. Nothing in it holds, and nobody else was sent it.";
         let subject = format!("TEST: {}", letter.subject);
         let mail = NoticeMail {
-            from: marks.from.to_owned(),
+            from,
             to_name: letter.to_name,
             to_address: letter.to_address.clone(),
             subject: subject.clone(),

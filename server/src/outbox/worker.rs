@@ -405,6 +405,7 @@ impl Sender {
             claim,
             limit,
             lane: self.lane,
+            no_retries: !retry_due,
         };
         let turned = match self.desk.store.turn(&self.name, &turn, now).await {
             Ok(turned) => turned,

@@ -33,19 +33,19 @@ impl Store {
         kind: Kind,
         lane: Lane,
     ) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0) AND person BETWEEN $3 AND $4")
+        let people: Option<String> = sqlx::query_scalar("SELECT string_agg(CAST(person AS TEXT), ' ') FROM receipt WHERE order_id = $1 AND kind = $2 AND (state <> 'claimed' OR attempt > 0) AND person BETWEEN $3 AND $4")
             .bind(order.to_string())
             .bind(kind.to_string())
             .bind(i64::from(*lane.numbers().start()))
             .bind(i64::from(*lane.numbers().end()))
-            .fetch_all(&self.readers)
+            .fetch_one(&self.readers)
             .await?;
-        Ok(people.into_iter().map(|p| p as u32).collect())
+        whom(people)
     }
 
     /// When the first of a lane's receipts that wait for a retry may be claimed.
     pub async fn next_retry(&self, lane: Lane) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END")
+        let at: Option<i64> = sqlx::query_scalar(NEXT_RETRY)
             .bind(i64::from(*lane.numbers().start()))
             .bind(i64::from(*lane.numbers().end()))
             .fetch_one(&self.readers)
@@ -67,11 +67,11 @@ impl Store {
 
     /// Who would get a correction if the order were retracted now.
     pub async fn would_correct(&self, order: OrderId) -> Result<RoaringBitmap> {
-        let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state IN ('accepted', 'unknown', 'in_flight') UNION SELECT person FROM refused WHERE order_id = $1")
+        let people: Option<String> = sqlx::query_scalar("SELECT string_agg(CAST(person AS TEXT), ' ') FROM (SELECT person FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state IN ('accepted', 'unknown', 'in_flight') UNION ALL SELECT person FROM refused WHERE order_id = $1) whom")
             .bind(order.to_string())
-            .fetch_all(&self.readers)
+            .fetch_one(&self.readers)
             .await?;
-        Ok(people.into_iter().map(|p| p as u32).collect())
+        whom(people)
     }
 
     /// Every receipt of one person about one order, oldest kind first.
@@ -105,13 +105,13 @@ pub(super) async fn to_correct(
     order: OrderId,
     numbers: RangeInclusive<u32>,
 ) -> Result<RoaringBitmap> {
-    let people: Vec<i64> = sqlx::query_scalar("SELECT r.person FROM receipt r JOIN orders o ON o.id = r.order_id WHERE r.order_id = $1 AND o.state = 'retracted' AND r.person BETWEEN $2 AND $3 AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION SELECT f.person FROM refused f JOIN orders p ON p.id = f.order_id WHERE f.order_id = $1 AND f.person BETWEEN $2 AND $3 AND p.state = 'retracted'")
+    let people: Option<String> = sqlx::query_scalar("SELECT string_agg(CAST(person AS TEXT), ' ') FROM (SELECT r.person FROM orders o CROSS JOIN receipt r WHERE o.id = $1 AND r.order_id = o.id AND o.state = 'retracted' AND r.person BETWEEN $2 AND $3 AND r.kind <> 'correction' AND r.in_flight_at IS NOT NULL AND NOT (r.state = 'rejected' AND r.settled_version < o.changed) UNION ALL SELECT f.person FROM orders p CROSS JOIN refused f WHERE p.id = $1 AND f.order_id = p.id AND f.person BETWEEN $2 AND $3 AND p.state = 'retracted') whom")
         .bind(order.to_string())
         .bind(i64::from(*numbers.start()))
         .bind(i64::from(*numbers.end()))
-        .fetch_all(db)
+        .fetch_one(db)
         .await?;
-    Ok(people.into_iter().map(|p| p as u32).collect())
+    whom(people)
 }
 
 pub(super) async fn receipted(
@@ -119,14 +119,24 @@ pub(super) async fn receipted(
     order: OrderId,
     kind: Kind,
 ) -> Result<RoaringBitmap> {
-    let people: Vec<i64> =
-        sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND kind = $2")
-            .bind(order.to_string())
-            .bind(kind.to_string())
-            .fetch_all(db)
-            .await?;
-    Ok(people.into_iter().map(|p| p as u32).collect())
+    let people: Option<String> = sqlx::query_scalar("SELECT string_agg(CAST(person AS TEXT), ' ') FROM receipt WHERE order_id = $1 AND kind = $2")
+        .bind(order.to_string())
+        .bind(kind.to_string())
+        .fetch_one(db)
+        .await?;
+    whom(people)
 }
+
+/// People out of one text. Of a million receipts a row each would take seconds, since each wakes the
+/// thread that reads it.
+fn whom(people: Option<String>) -> Result<RoaringBitmap> {
+    let people = people.unwrap_or_default();
+    people.split_whitespace().map(parse::<u32>).collect()
+}
+
+/// CROSS JOIN keeps SQLite at the few orders first, and the sign lets it take the index of what waits:
+/// by the person it would look at every receipt.
+pub(super) const NEXT_RETRY: &str = "SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND +r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END";
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {
     let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n, CAST(COUNT(bounced_at) AS BIGINT) AS bounced FROM receipt WHERE order_id = $1 AND person <= $2 GROUP BY 1, 2")
@@ -154,15 +164,19 @@ pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Co
     Ok((notices, corrections))
 }
 
+/// A row for each time, with its people in one text: each row costs a wake of the thread that reads it,
+/// and those of one commit were told at one time.
+const TOLD: &str = "SELECT order_id, at, string_agg(CAST(person AS TEXT), ' ') AS people FROM (SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND bounced_at IS NULL AND kind <> 'correction'";
+const AT_ONE_TIME: &str = "GROUP BY order_id, person) told GROUP BY order_id, at";
+
 pub(super) async fn load_told(
     db: &mut AnyConnection,
     of: Option<(OrderId, &[PersonId])>,
 ) -> Result<Vec<Fact>> {
-    const TOLD: &str = "SELECT order_id, person, CAST(MIN(settled_at) AS BIGINT) AS at FROM receipt WHERE state = 'accepted' AND bounced_at IS NULL AND kind <> 'correction'";
     let mut rows = Vec::new();
     match of {
         None => {
-            let sql = sqlx::AssertSqlSafe(format!("{TOLD} GROUP BY order_id, person"));
+            let sql = sqlx::AssertSqlSafe(format!("{TOLD} {AT_ONE_TIME}"));
             rows = sqlx::query(sql).fetch_all(&mut *db).await?;
         }
         Some((order, people)) => {
@@ -171,7 +185,7 @@ pub(super) async fn load_told(
                     &format!("{TOLD} AND order_id = $1 AND person IN"),
                     2,
                     chunk.len(),
-                    "GROUP BY order_id, person",
+                    AT_ONE_TIME,
                 );
                 let query = chunk
                     .iter()
@@ -189,9 +203,10 @@ pub(super) async fn load_told(
     }
     for row in &rows {
         let order = parse(row.try_get("order_id")?)?;
-        let person = PersonId(row.try_get::<i64, _>("person")? as u32);
         let at = row.try_get::<Option<i64>, _>("at")?.map(time);
-        facts.insert((order, person), at);
+        for person in row.try_get::<&str, _>("people")?.split(' ') {
+            facts.insert((order, PersonId(parse(person)?)), at);
+        }
     }
     Ok(facts
         .into_iter()
@@ -204,4 +219,29 @@ pub(super) fn state(text: &str) -> Result<ReceiptState> {
         .into_iter()
         .find(|s| s.as_str() == text)
         .ok_or_else(|| super::StoreError::Unreadable(format!("a receipt is «{text}»")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::turns::WAITING;
+    use super::*;
+
+    /// Asked again and again while notices go out: it must not look at every receipt there is.
+    #[tokio::test]
+    async fn what_waits_is_found_by_its_own_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open("sqlite:plans.db", folder.path()).await.unwrap();
+        for (sql, values) in [(NEXT_RETRY, 2), (WAITING, 4)] {
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let query = (0..values).fold(sqlx::query(sql), |q, _| q.bind(1_i64));
+            let plan = query.fetch_all(&store.readers).await.unwrap();
+            let steps = plan.iter().map(|step| step.get::<String, _>("detail"));
+            let steps: Vec<String> = steps.collect();
+            assert!(
+                steps.iter().any(|step| step.contains("receipt_waiting")),
+                "{steps:?}"
+            );
+        }
+    }
 }

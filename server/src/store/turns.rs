@@ -73,6 +73,8 @@ pub struct Turn {
     pub limit: usize,
     /// Whose retries it claims along with what is wanted.
     pub lane: Lane,
+    /// It has looked a moment ago, and no retry was due.
+    pub no_retries: bool,
 }
 
 /// What a turn did.
@@ -103,7 +105,8 @@ impl Store {
         .await?;
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
-        let waiting = waiting(&mut write, now, turn.lane, turn.limit).await?;
+        let most = if turn.no_retries { 0 } else { turn.limit };
+        let waiting = waiting(&mut write, now, turn.lane, most).await?;
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
             let retries = waiting
@@ -374,28 +377,30 @@ async fn start(
     let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
     for (group, people) in groups {
         let people: Vec<Held> = people.into_iter().collect();
-        if states.may_begin(write, group.order, group.kind).await? {
-            // The version marks what this turn began, until it is settled in another.
-            let sql = "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE";
-            for chunk in people.chunks(AT_ONCE) {
-                let count = held(write, worker, group, chunk, sql, Some(now)).await?;
-                let began = if count == chunk.len() as u64 {
-                    chunk.to_vec()
-                } else {
-                    let whose: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
-                    let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
-                    marked(write, group, &whose, (mark, worker)).await?
-                };
-                started.extend(began.into_iter().map(|held| (group, held)));
-            }
-        } else {
-            // A hold or a stop gives the claim back: planned again, or waiting as before.
-            let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
-            for chunk in people.chunks(AT_ONCE) {
+        // The version marks what this turn began, until it is settled in another.
+        let needed = needed(group.kind == Kind::Correction);
+        let begin = format!(
+            "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1 AND state = '{needed}') AND"
+        );
+        for chunk in people.chunks(AT_ONCE) {
+            let count = held(write, worker, group, chunk, &begin, Some(now)).await?;
+            let began = if count == chunk.len() as u64 {
+                // So the order's state need not be asked for by itself.
+                states.0.insert(group.order, needed.to_owned());
+                chunk.to_vec()
+            } else if states.may_begin(write, group.order, group.kind).await? {
+                let whose: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
+                let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
+                marked(write, group, &whose, (mark, worker)).await?
+            } else {
+                // A hold or a stop gives the claim back: planned again, or waiting as before.
+                let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
                 held(write, worker, group, chunk, sql, None).await?;
                 let sql = "UPDATE receipt SET worker = NULL WHERE";
                 held(write, worker, group, chunk, sql, None).await?;
-            }
+                Vec::new()
+            };
+            started.extend(began.into_iter().map(|held| (group, held)));
         }
     }
     turned.started.extend(
@@ -521,6 +526,9 @@ async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap>
     Ok(people.into_iter().map(|p| p as u32).collect())
 }
 
+/// See [`super::receipts::NEXT_RETRY`]. A held order's retries are not even looked at.
+pub(super) const WAITING: &str = "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND +r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2";
+
 /// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
 async fn waiting(
     write: &mut Write,
@@ -531,8 +539,7 @@ async fn waiting(
     if most == 0 {
         return Ok(Vec::new());
     }
-    // CROSS JOIN keeps SQLite at the few orders first: a held one's retries are not even looked at.
-    let rows = sqlx::query("SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2")
+    let rows = sqlx::query(WAITING)
         .bind(micros(now))
         .bind(most as i64)
         .bind(i64::from(*lane.numbers().start()))
