@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::actor::{Actor, Operator};
@@ -85,6 +86,14 @@ pub struct RefusedAgain {
     pub fingerprint: u64,
     pub times: u64,
     pub last_at: Timestamp,
+}
+
+/// A person's mail sessions were ended, because their verdict turned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kick {
+    pub person: Option<PersonId>,
+    /// Orders that refuse; none where a fallback does.
+    pub orders: BTreeSet<OrderId>,
 }
 
 /// A notice that a relay had taken came back: its person did not get it.
@@ -186,6 +195,7 @@ pub enum Change {
     /// Those of them that are news take told back; the others change nothing.
     Bounces(Vec<Bounce>),
     Purge(Purge),
+    Kicked(Vec<Kick>),
 }
 
 impl Change {
@@ -310,6 +320,7 @@ impl Change {
                 Some(purge.order),
                 json!({ "asked": purge.asked, "status": purge.status, "remark": purge.words }),
             ),
+            Change::Kicked(kicks) => say("sessions.end".into(), None, json!({ "ended": kicks })),
             Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The config file, `countermand.toml`, and its environment variables.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use countermand_core::catalogue::nearest_of;
@@ -136,6 +136,27 @@ pub struct GateConfig {
     /// Where Postfix asks: `unix:PATH` from the data directory on, or a port of this machine. Empty: nowhere.
     pub postfix_listen: String,
     pub nginx_mail: NginxMailConfig,
+    pub doveadm: DoveadmConfig,
+    /// Addresses of servers that log in to the mail store for people, as web mail does: those have been
+    /// asked about at their own door, so here they are let in.
+    pub own_servers: Vec<IpAddr>,
+}
+
+/// Dovecot's doveadm HTTP API, by which open sessions are ended.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoveadmConfig {
+    /// Host and port, such as `127.0.0.1:8080`.
+    pub address: Option<String>,
+    pub api_key: String,
+}
+
+impl std::fmt::Debug for DoveadmConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DoveadmConfig")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where nginx's mail proxy passes a login on to, by protocol: IP address and port, for nginx takes no name.
@@ -180,6 +201,8 @@ impl Default for GateConfig {
             max_view_age: Length::seconds(600),
             postfix_listen: "unix:postfix.sock".to_owned(),
             nginx_mail: NginxMailConfig::default(),
+            doveadm: DoveadmConfig::default(),
+            own_servers: Vec::new(),
         }
     }
 }
@@ -349,4 +372,89 @@ fn explain(message: &str) -> String {
         };
     }
     message.lines().next().unwrap_or("not readable").to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The keys of a section, as its reader lists them to who gives one that is none.
+    fn keys(section: &str) -> Vec<String> {
+        let text = match section {
+            "" => "no_key = 1".to_owned(),
+            "notices.channel" => {
+                "[[notices.channel]]\nno_key = 1\nname = \"a\"\nshape = \"slack\"".to_owned()
+            }
+            section => format!("[{section}]\nno_key = 1"),
+        };
+        let error = toml::from_str::<Config>(&text).unwrap_err();
+        let quoted = error.message().split('`').skip(1).step_by(2);
+        assert_eq!(quoted.clone().next(), Some("no_key"), "{error}");
+        quoted.skip(1).map(str::to_owned).collect()
+    }
+
+    /// The template by its sections, those in comments among them.
+    fn sections() -> std::collections::BTreeMap<String, String> {
+        let mut all = std::collections::BTreeMap::new();
+        let mut at = String::new();
+        for line in Config::template("s").lines() {
+            let head = line.trim_start_matches("# ").trim_start_matches('[');
+            match head
+                .strip_suffix(']')
+                .map(|name| name.trim_end_matches(']'))
+            {
+                Some(name) if line.contains('[') && !line.contains('=') => at = name.to_owned(),
+                _ => *all.entry(at.clone()).or_insert_with(String::new) += &format!("{line}\n"),
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_file_that_init_writes_names_every_key() {
+        let (sections, mut left) = (sections(), vec![String::new()]);
+        let mut seen = 0;
+        while let Some(section) = left.pop() {
+            // It says itself that its keys are those of the other.
+            if section == "notices.test.smtp" {
+                continue;
+            }
+            let text = sections.get(&section).map_or("", String::as_str);
+            for key in keys(&section) {
+                let inner = [section.as_str(), key.as_str()].join(".");
+                let inner = inner.trim_start_matches('.').to_owned();
+                seen += 1;
+                if sections.contains_key(&inner) {
+                    left.push(inner);
+                } else {
+                    let named = text.contains(&format!("{key} = "));
+                    assert!(
+                        named,
+                        "[{section}] {key} is not in templates/countermand.toml"
+                    );
+                }
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
+
+    #[test]
+    fn what_init_writes_is_what_holds_without_it() {
+        let written: Config = toml::from_str(&Config::template("s")).unwrap();
+        assert_eq!(written.check(), Ok(()));
+        assert_eq!(
+            (written.gate.secret.as_str(), written.server.trust_shell),
+            ("s", true)
+        );
+        let without = Config::default();
+        let plain = Config {
+            server: ServerConfig {
+                trust_shell: false,
+                ..written.server.clone()
+            },
+            ..written
+        };
+        assert_eq!(format!("{plain:?}"), format!("{without:?}"));
+    }
 }

@@ -64,6 +64,11 @@ moments! {
     ChangeFollowed = "change.followed",
     /// The claims of an order are cancelled, and it still counts as published.
     RetractCancelled = "retract.cancelled",
+    /// What the retraction found is counted, and nobody has written it down.
+    AnswerCounted = "answer.counted",
+    /// In the transaction that writes it down: nobody is to count any more, and no figure is there.
+    AnswerHalf = "answer.half",
+    AnswerCommitted = "answer.committed",
 }
 
 /// Dies here, if this is the pass to die at.

@@ -10,8 +10,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countermand::outbox::office::Office as _;
 use countermand::serve;
+use countermand_core::id::PersonId;
 use countermand_core::notice::channel::Lane;
+use countermand_core::notice::{Key, Kind};
 use jiff::SignedDuration;
 use play::*;
 use support::app::{ADMIN, APPROVER, AUTHOR, RESPONDER, operator};
@@ -500,4 +503,23 @@ async fn inv_33_a_publication_says_in_the_record_where_it_is_announced() {
         "{}",
         entry.details
     );
+}
+
+#[tokio::test]
+async fn a_process_that_is_behind_knows_of_no_channel() {
+    let hook = Webhook::start().await;
+    let world = house(vec![plain(&hook, "ops")]).await;
+    let order = world.publish(&order_at(&["ops"])).await;
+    let knows = |channel, kind| {
+        world.app.knows(&Key {
+            order: order.id,
+            person: PersonId::channel(channel),
+            kind,
+        })
+    };
+    assert!(knows(0, Kind::Order));
+    assert!(!knows(1, Kind::Order), "a number that it has not heard of");
+    assert!(!knows(0, Kind::Correction), "nor of any retraction");
+    retract(&world, &order).await;
+    assert!(knows(0, Kind::Correction));
 }

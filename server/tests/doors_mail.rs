@@ -7,12 +7,14 @@ mod support;
 
 use std::sync::Arc;
 
+use countermand::config::GateConfig;
 use countermand::gate::Gate;
 use countermand::gate::postfix::{self, Listener};
 use countermand_core::order::Order;
 use support::app::{Listening, RESPONDER, SECRET, TIKTOK, World, operator};
-use support::dovecot::{Dovecot, DovecotConfig, Login};
+use support::dovecot::{DOVEADM_KEY, Dovecot, DovecotConfig, Login};
 use support::free_port;
+use support::imap::Imap;
 use support::nginx_mail::NginxMail;
 use support::pki::{Identity, Lines, Pki};
 use support::submission::Postfix;
@@ -41,12 +43,18 @@ const LOGINS: [Login<'static>; 1] = [Login {
 impl Company {
     /// `imap_port` is where nginx passes a login on to.
     fn new(imap_port: Option<u16>) -> Self {
+        Self::with(|config| {
+            let server = imap_port.map(|port| ([127, 0, 0, 1], port).into());
+            config.nginx_mail.imap = server;
+        })
+    }
+
+    fn with(change: impl FnOnce(&mut GateConfig)) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (world, gate) = runtime.block_on(async {
             let world = World::with(|config| {
-                let server = imap_port.map(|port| ([127, 0, 0, 1], port).into());
-                config.gate.nginx_mail.imap = server;
                 config.gate.no_device_key = countermand_core::verdict::NoKey::Allow;
+                change(&mut config.gate);
             });
             let world = world.await;
             world.people(&["alice@corp.test,,Alice,all-staff,,"]).await;
@@ -194,6 +202,103 @@ fn a_phone_sends_through_postfix() {
     assert!(answer.starts_with("451 4.3.5"), "{answer}");
     let answer = mail(&mut sign_in(open.port, Some(&company.with_tiktok)));
     assert!(answer.starts_with("250"), "{answer}");
+}
+
+/// Two phones of Alice by their passwords, and Bob's.
+const DEVICES: [Login<'static>; 3] = [
+    Login {
+        name: "alice+7f3a@corp.test",
+        password: "one",
+        person: ALICE,
+        device: Some("dev-7f3a"),
+    },
+    Login {
+        name: "alice+9c1e@corp.test",
+        password: "two",
+        person: ALICE,
+        device: Some("dev-9c1e"),
+    },
+    Login {
+        name: "bob@corp.test",
+        password: "three",
+        person: "bob@corp.test",
+        device: Some("dev-b0b"),
+    },
+];
+
+#[test]
+fn an_open_session_ends_when_its_verdict_turns() {
+    let doveadm = free_port();
+    let company = Company::with(|gate| {
+        gate.doveadm.address = Some(format!("127.0.0.1:{doveadm}"));
+        gate.doveadm.api_key = DOVEADM_KEY.to_owned();
+    });
+    let port = company.listening.as_ref().unwrap().port;
+    let dovecot = Dovecot::start_at(
+        DovecotConfig {
+            gate_port: port,
+            gate_secret: SECRET,
+            logins: &DEVICES,
+            open_without_verdict: false,
+        },
+        doveadm,
+    );
+    let Some(dovecot) = dovecot else {
+        return;
+    };
+    company.runtime.block_on(async {
+        company
+            .world
+            .people(&[
+                "alice@corp.test,,Alice,all-staff,,",
+                "bob@corp.test,,Bob,all-staff,,",
+            ])
+            .await;
+        company
+            .world
+            .iphones(&[
+                "alice@corp.test,1,cred:dev-7f3a,com.zhiliaoapp.musically@16.1",
+                "alice@corp.test,2,cred:dev-9c1e,com.example.clock@1",
+                "bob@corp.test,3,cred:dev-b0b,com.example.clock@1",
+            ])
+            .await;
+    });
+    company.runtime.spawn(company.gate.clone().keep_kicking());
+    let idle = |login: &Login<'_>| {
+        let mut session = Imap::connect(dovecot.imap_port);
+        assert!(
+            session.login(login.name, login.password).is_ok(),
+            "{login:?}"
+        );
+        assert!(session.command("SELECT INBOX").is_ok());
+        session.begin_idle();
+        session
+    };
+    let [mut tiktok, mut clean, mut bob] = DEVICES.each_ref().map(idle);
+    let _order = company.publish();
+    // By time alone: nothing is committed.
+    company.go_to("2020-07-11T07:00:00Z");
+    assert!(tiktok.is_ended(), "the session of the refused phone");
+    assert!(
+        clean.is_ended(),
+        "one person, one address: it comes back in by itself"
+    );
+    let refused = Imap::connect(dovecot.imap_port).login(DEVICES[0].name, DEVICES[0].password);
+    assert!(refused.text().contains("Remove TikTok"), "{refused:?}");
+    let mut back = idle(&DEVICES[1]);
+    // Whoever is not concerned still idles, and so does who came back.
+    for session in [&mut bob, &mut back] {
+        assert!(session.end_idle().is_ok());
+    }
+    let entries = company
+        .runtime
+        .block_on(company.world.app.store.audit_newest(None, 50))
+        .unwrap();
+    let ended: Vec<_> = entries
+        .iter()
+        .filter(|e| e.action == "sessions.end")
+        .collect();
+    assert_eq!(ended.len(), 1, "{ended:?}");
 }
 
 #[test]

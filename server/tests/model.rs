@@ -23,8 +23,8 @@ use tokio::runtime::Runtime;
 const IN_CI: u64 = 20_000;
 const ELSEWHERE: u64 = 2_000;
 const SHARDS: u64 = 16;
-const FEWEST_STEPS: usize = 10;
-const MOST_STEPS: usize = 50;
+const FEWEST_STEPS: usize = 8;
+const MOST_STEPS: usize = 40;
 
 const KEPT: &str = include_str!("model/seeds.txt");
 

@@ -26,7 +26,13 @@ impl Index {
     pub fn audience(&self, order: &Order) -> Result<Audience, UnknownGroups> {
         let rule = &order.revision.file.audience;
         let mut wrong = Vec::new();
-        for group in rule.groups.iter().chain(&rule.except_groups) {
+        let canary = order
+            .revision
+            .file
+            .stages
+            .iter()
+            .flat_map(|s| &s.canary_groups);
+        for group in rule.groups.iter().chain(&rule.except_groups).chain(canary) {
             if !self.knows_group(group) {
                 wrong.push(match crate::catalogue::nearest_of(group, self.groups.keys().map(String::as_str)) {
                     Some(near) => format!("there is nobody in a group «{group}»; did you mean «{near}»?"),

@@ -8,7 +8,8 @@
 //! What stays possible is that a person who got a notice answers it with a bounce of their own
 //! making: it concerns nobody else, and shows them among those to be told by another way.
 
-use hmac::Mac as _;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 use super::Key;
 use super::seal::{SealKey, tag, tagged};
@@ -18,18 +19,22 @@ use crate::id::{OrderId, PersonId};
 /// Of a mark, in characters: lower-case hex, since mail servers may fold the left side of an address.
 pub const LENGTH: usize = 32;
 
+/// Kind (2), person (4).
+const FACTS: usize = 6;
 const PROOF: usize = 10;
 
 /// The receipt's mark.
 pub fn write(key: &Key, seal: &SealKey) -> String {
     let mut bytes = tag(key.kind).to_vec();
     bytes.extend(key.person.0.to_be_bytes());
-    let proof = seal.mac("mark");
-    let proof = proof
-        .chain_update(key.order.0.as_bytes())
-        .chain_update(&bytes);
-    bytes.extend(&proof.finalize().into_bytes()[..PROOF]);
+    let proof = proof(seal, key.order, &bytes).finalize().into_bytes();
+    bytes.extend(&proof[..PROOF]);
     hex::encode(&bytes)
+}
+
+fn proof(seal: &SealKey, order: OrderId, facts: &[u8]) -> Hmac<Sha256> {
+    let mac = seal.mac("mark");
+    mac.chain_update(order.0.as_bytes()).chain_update(facts)
 }
 
 /// The receipt that a mark names, of one of these orders; `None` for what we did not write.
@@ -39,16 +44,20 @@ pub fn read(mark: &str, seal: &SealKey, orders: impl IntoIterator<Item = OrderId
         return None;
     }
     let bytes = hex::decode(&mark)?;
-    let kind = tagged(bytes.get(..2)?.try_into().ok()?)?;
-    let person = PersonId(u32::from_be_bytes(bytes.get(2..6)?.try_into().ok()?));
-    orders
-        .into_iter()
-        .map(|order| Key {
-            order,
-            person,
-            kind,
-        })
-        .find(|key| write(key, seal) == mark)
+    let (facts, shown) = bytes.split_at_checked(FACTS)?;
+    let kind = tagged(facts.get(..2)?.try_into().ok()?)?;
+    let person = PersonId(u32::from_be_bytes(facts.get(2..)?.try_into().ok()?));
+    let is_of = |order: &OrderId| {
+        proof(seal, *order, facts)
+            .verify_truncated_left(shown)
+            .is_ok()
+    };
+    let order = orders.into_iter().find(is_of)?;
+    Some(Key {
+        order,
+        person,
+        kind,
+    })
 }
 
 #[cfg(test)]

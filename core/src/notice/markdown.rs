@@ -1,7 +1,7 @@
 //! Markdown to HTML. Most of a letter is plain prose, which is HTML already but for its `<p>`; only the
 //! rest takes the parser, which costs more than all else that is done to write a letter.
 
-use pulldown_cmark::{Event, Options, Parser, html};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
 /// Raw HTML in a text is shown, not obeyed.
 pub(super) fn markdown(text: &str) -> String {
@@ -40,9 +40,33 @@ fn parse(text: &str, body: &mut String) {
     }
     let events = Parser::new_ext(text, Options::empty()).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
+        // A link that runs something, or goes nowhere that people read.
+        Event::Start(Tag::Link {
+            link_type,
+            dest_url,
+            title,
+            id,
+        }) if !leads_somewhere(&dest_url) => {
+            let dest_url = "".into();
+            Event::Start(Tag::Link {
+                link_type,
+                dest_url,
+                title,
+                id,
+            })
+        }
+        // What it shows is fetched when the mail is read, and tells somebody so: its words stay.
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => Event::Text("".into()),
         other => other,
     });
     html::push_html(body, events);
+}
+
+fn leads_somewhere(address: &str) -> bool {
+    let folded = address.trim().to_ascii_lowercase();
+    ["https://", "http://", "mailto:", "tel:"]
+        .iter()
+        .any(|scheme| folded.starts_with(scheme))
 }
 
 /// Whether there may be something that an empty line does not end, or that another paragraph may refer

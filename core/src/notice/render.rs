@@ -78,25 +78,51 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         text: kind.text_name().to_owned(),
         what,
     };
+    let own_words = Own { subject, body };
+    match written(kind, own_words, context, zone, language) {
+        // Whatever its author wrote, a correction goes out: our own words say all that it must.
+        Err(_) if kind == Kind::Correction => {
+            let (subject, body) = default_text(kind);
+            let own_words = Own { subject, body };
+            written(kind, own_words, context, zone, OURS).map_err(fail)
+        }
+        done => done.map_err(fail),
+    }
+}
+
+/// What stands in the order file, or what we put in its place.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    subject: &'a str,
+    body: &'a str,
+}
+
+fn written(
+    kind: Kind,
+    own: Own<'_>,
+    context: &Context<'_>,
+    zone: &str,
+    language: &str,
+) -> Result<Rendered, String> {
     let plain = Values::of(context, zone, Words::plain());
-    let mut subject = fill(&compile(subject).map_err(fail)?, &plain).map_err(fail)?;
+    let mut subject = fill(&compile(own.subject)?, &plain)?;
     subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
     if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
         subject = format!("CORRECTION: {subject}");
     }
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
-    let body = compile(body).map_err(fail)?;
-    let (own, ours) = compose(kind, &body, context, zone, &plain).map_err(fail)?;
+    let body = compile(own.body)?;
+    let (own, ours) = compose(kind, &body, context, zone, &plain)?;
     let html = if plain.words.are_alike() {
         to_html(&own, &ours, language)
     } else {
         let marked = Values::of(context, zone, Words::markdown());
-        let (own, ours) = compose(kind, &body, context, zone, &marked).map_err(fail)?;
+        let (own, ours) = compose(kind, &body, context, zone, &marked)?;
         to_html(&own, &ours, language)
     };
     let text = own + &ours;
     if subject.is_empty() || text.trim().is_empty() {
-        return Err(fail("it renders to nothing".to_owned()));
+        return Err("it renders to nothing".to_owned());
     }
     Ok(Rendered {
         subject,
@@ -259,7 +285,8 @@ impl Values {
             &context.person.name
         };
         let mut devices: Vec<String> = context.devices.iter().map(|d| describe(d)).collect();
-        if context.person.id.is_channel() {
+        // In a channel, and to who has none that is known.
+        if devices.is_empty() {
             devices.push("your devices".to_owned());
         }
         let all = context! {
@@ -308,15 +335,18 @@ fn in_words(error: minijinja::Error) -> String {
     }
 }
 
+fn may_name() -> String {
+    format!("texts may name {}", NAMES.join(", "))
+}
+
 fn explain(error: &minijinja::Error) -> String {
-    const NAMES: &str = "texts may name order.title, order.reason, order.comply_by, order.published_at, order.link, person.name, person.email, apps and devices";
     match error.kind() {
         minijinja::ErrorKind::UndefinedError => {
             let what = error
                 .detail()
                 .map(|d| format!(" ({d})"))
                 .unwrap_or_default();
-            format!("a name is not known{what}; {NAMES}")
+            format!("a name is not known{what}; {}", may_name())
         }
         _ => error.to_string(),
     }
@@ -361,6 +391,50 @@ fn to_html(own: &str, ours: &str, language: &str) -> String {
     )
 }
 
+/// Names that texts may use; a name within one of them is asked for as `order.title`.
+const NAMES: [&str; 9] = [
+    "order.title",
+    "order.reason",
+    "order.comply_by",
+    "order.published_at",
+    "order.link",
+    "person.name",
+    "person.email",
+    "apps",
+    "devices",
+];
+
+/// Renders the author's own text, and looks for names that do not exist in what is not rendered for
+/// just this person: another branch of an `if` is somebody else's letter.
+fn try_text(kind: Kind, context: &Context<'_>) -> Result<(), RenderError> {
+    let order = context.order;
+    let fail = |what: String| RenderError {
+        text: kind.text_name().to_owned(),
+        what,
+    };
+    let Some(chosen) = (order.revision.file).text(kind.text_name(), &context.person.locale) else {
+        return render(kind, context).map(|_| ());
+    };
+    let (subject, body) = (chosen.text.subject.as_str(), chosen.text.body.as_str());
+    for text in [subject, body] {
+        let known =
+            |name: &String| NAMES.contains(&name.as_str()) || name == "order" || name == "person";
+        let unknown = compile(text).map_err(fail)?.undeclared_variables(true);
+        let mut unknown: Vec<String> = unknown.into_iter().filter(|n| !known(n)).collect();
+        // The functions that minijinja brings.
+        unknown.retain(|n| !environment().globals().any(|(name, _)| name == n));
+        unknown.sort();
+        if let Some(name) = unknown.first() {
+            return Err(fail(format!("there is no name «{name}»; {}", may_name())));
+        }
+    }
+    let zone = zone_of(context.person, order);
+    let own = Own { subject, body };
+    written(kind, own, context, zone, chosen.language)
+        .map(|_| ())
+        .map_err(fail)
+}
+
 /// Renders every text for every locale in use, for an imagined person: what fails here would fail
 /// when it is too late (invariant 9).
 pub fn check<'a>(order: &'a Order, locales: impl IntoIterator<Item = &'a str>) -> Vec<Problem> {
@@ -400,7 +474,7 @@ pub fn check<'a>(order: &'a Order, locales: impl IntoIterator<Item = &'a str>) -
                     "[{}] has no text for {place}; add a plain subject and body, which serve every locale without one of its own",
                     kind.text_name()
                 )));
-            } else if let Err(error) = render(kind, &context) {
+            } else if let Err(error) = try_text(kind, &context) {
                 let place = if locale.is_empty() {
                     String::new()
                 } else {

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use countermand_core::catalogue::nearest_of;
 use countermand_core::id::PersonId;
+use countermand_core::index::Index;
 use countermand_core::notice::channel::colleagues;
 use countermand_core::notice::render::{Context, render};
 use countermand_core::notice::{Kind, ReceiptState};
 use countermand_core::order::{Order, Problem};
+use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
@@ -96,7 +98,7 @@ impl App {
             return Err(why.to_owned());
         }
         let still_forbidden = match kind {
-            Kind::Correction => self.others_on(order),
+            Kind::Correction => others_on(&view, order, self.now()),
             _ => Vec::new(),
         };
         let link = self.config.statement_link(order.id);
@@ -117,25 +119,6 @@ impl App {
             html: words.html,
             link,
         })
-    }
-
-    /// Titles of other orders in force that forbid some of the same apps: to some reader of a channel
-    /// one of them may well apply.
-    fn others_on(&self, order: &Order) -> Vec<String> {
-        let (view, now) = (self.live.view(), self.now());
-        let apps: BTreeSet<&String> = order.revision.pins.ids.iter().map(|pin| &pin.app).collect();
-        view.orders()
-            .filter(|other| other.id != order.id && other.in_force(now).is_some())
-            .filter(|other| {
-                other
-                    .revision
-                    .pins
-                    .ids
-                    .iter()
-                    .any(|pin| apps.contains(&pin.app))
-            })
-            .map(|other| other.title().to_owned())
-            .collect()
     }
 
     /// How the order stands at each of its channels.
@@ -187,4 +170,22 @@ impl App {
             .map(|(name, _)| name.clone())
             .collect()
     }
+}
+
+/// Titles of other orders in force that forbid some of the same apps: to some reader of a channel one
+/// of them may well apply. Takes the view that its caller holds, as `notices` says why.
+fn others_on(view: &Index, order: &Order, now: Timestamp) -> Vec<String> {
+    let apps: BTreeSet<&String> = order.revision.pins.ids.iter().map(|pin| &pin.app).collect();
+    let shares = |other: &Order| {
+        other
+            .revision
+            .pins
+            .ids
+            .iter()
+            .any(|pin| apps.contains(&pin.app))
+    };
+    view.orders()
+        .filter(|other| other.id != order.id && other.in_force(now).is_some() && shares(other))
+        .map(|other| other.title().to_owned())
+        .collect()
 }

@@ -1,7 +1,6 @@
-//! What each notice says, and how the sending stands.
+//! What each notice says.
 
 use countermand_core::fleet::{Device, Person};
-use countermand_core::id::PersonId;
 use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
@@ -21,27 +20,8 @@ pub(super) struct Known {
 }
 
 impl App {
-    /// The notice of that kind to that person, to be looked at: its link proves nothing.
-    pub fn letter(
-        &self,
-        order: &Order,
-        person: PersonId,
-        kind: Kind,
-        was_refused: bool,
-    ) -> Result<Rendered> {
-        let view = self.live.view();
-        let person = view
-            .person(person)
-            .ok_or_else(|| AppError::Input(format!("there is no person number {person}")))?;
-        let known = Known {
-            link: self.config.statement_link(order.id),
-            was_refused,
-            still_forbidden: still_forbidden(&view, order, person, kind, self.now()),
-        };
-        written(&view, order, person, kind, known)
-    }
-
-    /// The same to be sent: its link proves that it is genuine, to whoever asks the statement.
+    /// The notice of that kind to that person, to be sent: its link proves that it is genuine, to
+    /// whoever asks the statement.
     pub(super) fn sealed_letter(
         &self,
         view: &Index,

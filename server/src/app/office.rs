@@ -66,8 +66,14 @@ impl Office for App {
 
     fn knows(&self, key: &Key) -> bool {
         let view = self.live.view();
-        let fits = |o: &Order| key.kind != Kind::Correction || o.retraction().is_some();
-        view.order(key.order).is_some_and(fits) && view.person(key.person).is_some()
+        view.order(key.order).is_some_and(|order| {
+            let fits = key.kind != Kind::Correction || order.retraction().is_some();
+            let recipient = match key.person.is_channel() {
+                true => order.channel(key.person).is_some(),
+                false => view.person(key.person).is_some(),
+            };
+            fits && recipient
+        })
     }
 
     fn write(&self, brief: &Brief) -> Result<Letter, String> {

@@ -22,6 +22,9 @@ impl App {
     /// Asks for what has to be asked for after each retraction, whoever retracted, for ever. It holds up
     /// neither retractions nor corrections: those happen whether or not this runs.
     pub async fn keep_purging(self) {
+        if self.config.notices.smtp.purge.is_empty() {
+            return;
+        }
         let mut changed = self.live.subscribe();
         let mut finished = BTreeSet::new();
         loop {

@@ -10,6 +10,7 @@ use countermand_core::change::Change;
 use countermand_core::fleet::{Person, fold};
 use countermand_core::id::PersonId;
 use countermand_core::notice::Kind;
+use countermand_core::notice::channel::Lane;
 use countermand_core::notice::render::Rendered;
 use countermand_core::order::{Approval, Audience, Order, Retraction};
 use jiff::Timestamp;
@@ -190,8 +191,8 @@ impl App {
 /// An operator who is not on the list of staff.
 fn imagined(email: &str) -> Person {
     Person {
-        // The index gives out numbers from 0, and never this one.
-        id: PersonId(u32::MAX),
+        // People are numbered from 0, and never get here; what comes after it is channels.
+        id: PersonId(*Lane::People.numbers().end()),
         email: email.to_owned(),
         aliases: BTreeSet::new(),
         name: String::new(),

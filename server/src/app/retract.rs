@@ -9,6 +9,7 @@ use countermand_core::order::{Order, RetractAnswer, Retraction};
 use jiff::Timestamp;
 
 use super::{App, AppError, Result};
+use crate::failpoint::{self, Moment};
 use crate::store::StoreError;
 
 impl App {
@@ -35,7 +36,7 @@ impl App {
         loop {
             let stored = self.store.order_called(id).await?;
             if stored.order.retraction().is_some() {
-                return self.answer(stored.order).await;
+                return self.answer(&stored.order).await;
             }
             let at = self.now();
             let planned = self.waiting(&stored.order, at).await?;
@@ -69,19 +70,22 @@ impl App {
     }
 
     /// What a retraction did. It is counted once, by who asks first.
-    pub async fn answer(&self, mut order: Order) -> Result<RetractAnswer> {
-        while let Some(answer) = self.store.count_retraction(&order).await? {
+    pub async fn answer(&self, order: &Order) -> Result<RetractAnswer> {
+        if let Some(answer) = self.store.count_retraction(order).await? {
+            failpoint::pass(Moment::AnswerCounted);
             let change = Change::Counted {
                 order: order.id,
                 answer,
             };
             let counter = Actor::System("count".to_owned());
             match self.commit(&counter, change).await {
-                Ok(()) | Err(StoreError::Conflict) => {}
+                Ok(()) => failpoint::pass(Moment::AnswerCommitted),
+                Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
             }
-            order = self.store.order_called(&order.id.to_string()).await?.order;
         }
+        // Read last: somebody else may have counted it since `order` was read.
+        let order = self.store.order_called(&order.id.to_string()).await?.order;
         let answer = order.retraction().map(|r| r.answer.clone());
         Ok(answer.unwrap_or_default())
     }

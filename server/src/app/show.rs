@@ -68,7 +68,7 @@ impl App {
         let due;
         (notices.planned, due) = self.planned(order).await?;
         if order.retraction().is_some() {
-            notices.cancelled += self.answer(order.clone()).await?.unclaimed;
+            notices.cancelled += self.answer(order).await?.unclaimed;
             let people = Lane::People.of(self.store.to_correct(order.id).await?);
             corrections.planned =
                 (people - self.store.receipted(order.id, Kind::Correction).await?).len();

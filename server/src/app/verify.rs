@@ -17,7 +17,9 @@ impl App {
 
     /// What the notice with that token said, if it bears this installation's seal. Asks no database.
     pub fn opened(&self, order: &Order, token: &str) -> Option<Said> {
-        token::open(&self.seal, order, token.trim())
+        // A mail program may take the full stop after a link for a part of it.
+        let token = token.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        token::open(&self.seal, order, token)
     }
 
     /// Since when the notice that said so may have left, if it may: a seal alone proves no sending.

@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand, ValueHint};
 use countermand_core::actor::Act;
 use countermand_core::notice::{Counts, Kind};
-use countermand_core::order::Stop;
+use countermand_core::order::{Order, Stop};
 use countermand_core::words::thousands;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -113,8 +113,8 @@ impl Unreached {
         let open = place.open().await?;
         open.authorise(Act::LookUp).await?;
         let order = open.app.store.order_called(&self.id).await;
-        let order = order.map_err(crate::app::AppError::from)?.order.id;
-        let lines = lines(&open.app, order).await?;
+        let order = order.map_err(crate::app::AppError::from)?.order;
+        let lines = lines(&open.app, &order).await?;
         if self.csv {
             return csv(place, &lines);
         }
@@ -144,17 +144,20 @@ impl Unreached {
     }
 }
 
-async fn lines(app: &crate::app::App, order: countermand_core::id::OrderId) -> Result<Vec<Line>> {
+async fn lines(app: &crate::app::App, order: &Order) -> Result<Vec<Line>> {
     let (_, all) = app
         .store
-        .unreached(order, 0, i64::MAX as u64)
+        .unreached(order.id, 0, i64::MAX as u64)
         .await
         .map_err(crate::app::AppError::from)?;
     let view = app.live.view();
     let line = |one: crate::store::Unreached| {
         let person = view.person(one.person);
         Line {
-            email: person.map_or_else(|| one.person.to_string(), |p| p.email.clone()),
+            email: person
+                .map(|p| p.email.clone())
+                .or_else(|| Some(format!("Channel {}", order.channel(one.person)?)))
+                .unwrap_or_else(|| one.person.to_string()),
             name: person.map(|p| p.name.clone()).unwrap_or_default(),
             notice: one.kind.to_string(),
             state: one.word(),
@@ -191,7 +194,7 @@ fn csv(place: &Place, lines: &[Line]) -> Result<Exit> {
 
 /// A spreadsheet would take what begins so for a formula, and a mail server's words are a stranger's.
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@']) {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {
         text.to_owned()

@@ -10,6 +10,7 @@ use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision, Question};
 
 use super::ask::{Asked, Outcome};
+use super::sessions::Peer;
 use super::wire::dovecot::{self as wire, DovecotRequest};
 use super::{Gate, Route};
 
@@ -27,15 +28,17 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     }
     let asked = match to_bytes(request.into_body(), LONGEST).await {
         Ok(body) => match DovecotRequest::parse(&body) {
+            Ok(request) if is_own_server(&gate, &request) => return say(wire::allow()),
             Ok(request) => match understood(&request) {
-                Some(asked) => asked,
+                Some(asked) => (asked, peer(&request)),
                 // A service that is no way to mail, a sieve editor say.
                 None => return say(wire::allow()),
             },
-            Err(error) => garbled(&error),
+            Err(error) => (garbled(&error), None),
         },
-        Err(error) => garbled(&error),
+        Err(error) => (garbled(&error), None),
     };
+    let (asked, peer) = asked;
     let (outcome, _) = gate.answer(Route::Dovecot, &asked, began).await;
     match outcome {
         // auth_policy_reject_on_fail decides.
@@ -43,8 +46,26 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             say(wire::refuse(&answer.line))
         }
-        Outcome::Answer(_) => say(wire::allow()),
+        Outcome::Answer(_) => {
+            if let Some(peer) = peer {
+                gate.sessions.let_in(peer, &asked, gate.clock.now());
+            }
+            say(wire::allow())
+        }
     }
+}
+
+/// Web mail, say, which has asked at its own door for the person who reads.
+fn is_own_server(gate: &Gate, request: &DovecotRequest) -> bool {
+    let remote = request.remote.as_deref().and_then(|ip| ip.parse().ok());
+    remote.is_some_and(|ip| gate.config.own_servers.contains(&ip))
+}
+
+fn peer(request: &DovecotRequest) -> Option<Peer> {
+    Some(Peer {
+        user: request.person()?.to_owned(),
+        remote: request.remote.as_deref().and_then(|ip| ip.parse().ok()),
+    })
 }
 
 fn say(json: String) -> Response<Body> {

@@ -101,6 +101,9 @@ pub struct Metrics {
     pub unreadable: IntCounter,
     /// Refusals that wait to be put on record.
     pub unrecorded: IntGauge,
+    /// Sessions that were ended because their verdict turned, and tries that failed.
+    pub kicked: IntCounter,
+    pub kicks_failed: IntCounter,
 }
 
 impl Metrics {
@@ -134,6 +137,16 @@ impl Metrics {
             "countermand_gate_refusals_waiting",
             "Refusals that wait to be put on record",
         )?;
+        let kicked = IntCounter::new(
+            "countermand_gate_kicked_total",
+            "Peers whose mail sessions were ended because their verdict turned",
+        )?;
+        let kicks_failed = IntCounter::new(
+            "countermand_gate_kicks_failed_total",
+            "Times that the mail server could not be told to end sessions",
+        )?;
+        registry.register(Box::new(kicked.clone()))?;
+        registry.register(Box::new(kicks_failed.clone()))?;
         registry.register(Box::new(answers.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(view_age.clone()))?;
@@ -160,6 +173,8 @@ impl Metrics {
             view_age,
             unreadable,
             unrecorded,
+            kicked,
+            kicks_failed,
         })
     }
 

@@ -5,6 +5,7 @@
 //! question into an `ask::Asked` and the `ask::Outcome` into its answer, and a line in [`router`].
 
 mod ask;
+mod doveadm;
 mod dovecot;
 mod http;
 pub mod metrics;
@@ -12,6 +13,7 @@ mod nginx_mail;
 pub mod page;
 pub mod postfix;
 mod record;
+mod sessions;
 pub mod wire;
 
 use std::sync::Arc;
@@ -34,9 +36,11 @@ use crate::config::GateConfig;
 use crate::live::Live;
 use crate::store::Store;
 
+use doveadm::Doveadm;
 use metrics::{DoorFigures, Metrics};
 use page::RefusedPage;
 use record::Recorder;
+use sessions::Sessions;
 
 /// The header that proves that a proxy asks.
 const SECRET: &str = "x-countermand-secret";
@@ -84,6 +88,10 @@ pub struct Gate {
     public_url: String,
     page: RefusedPage,
     recorder: Recorder,
+    store: Arc<Store>,
+    sessions: Sessions,
+    /// The mail server that can be told to end a session.
+    doveadm: Option<Doveadm>,
     metrics: Metrics,
     turns: Semaphore,
 }
@@ -113,10 +121,13 @@ impl Gate {
         page: RefusedPage,
     ) -> Arc<Gate> {
         let metrics = Metrics::new().expect("the metrics have valid names");
-        let recorder = Recorder::new(store, clock.clone(), metrics.unrecorded.clone());
+        let recorder = Recorder::new(store.clone(), clock.clone(), metrics.unrecorded.clone());
         Arc::new(Gate {
             live,
             clock,
+            store,
+            sessions: Sessions::default(),
+            doveadm: Doveadm::new(&config.doveadm),
             config,
             public_url: public_url.trim_end_matches('/').to_owned(),
             page,

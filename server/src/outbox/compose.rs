@@ -75,10 +75,7 @@ impl Desk {
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
         }
-        if !self.office.knows(&key) {
-            let why = "this process has not yet heard of what the notice is about";
-            return Err(NoMail::NotNow(why.to_owned()));
-        }
+        self.heard_of(&key).map_err(NoMail::NotNow)?;
         let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
@@ -109,6 +106,14 @@ impl Desk {
             letter.to_address,
             bytes,
         ))
+    }
+
+    /// `Err` while the office is behind: nothing can be written then.
+    pub(super) fn heard_of(&self, key: &Key) -> Result<(), String> {
+        match self.office.knows(key) {
+            true => Ok(()),
+            false => Err("this process has not yet heard of what the notice is about".to_owned()),
+        }
     }
 
     fn message_id(&self, key: &Key) -> String {

@@ -36,6 +36,15 @@ impl LimitsConfig {
             .map(|rate| ("per_second", rate))
             .into_iter()
             .chain(named);
+        let odd = |name: &&String| {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+            name.as_str() != "*" && (name.is_empty() || !name.chars().all(plain))
+        };
+        if let Some(name) = self.per_domain.keys().find(odd) {
+            return Err(format!(
+                "per_domain names «{name}»: expected a mail domain such as gmail.com, or * for every other one"
+            ));
+        }
         for (name, rate) in all {
             if !rate.is_finite() || rate <= 0.0 {
                 return Err(format!(

@@ -50,7 +50,7 @@ pub trait Office: Send + Sync {
     }
 
     /// The words of a notice. `Err` says why there can be none: the receipt is then rejected, and the
-    /// person listed for another channel.
+    /// person listed to be told by another way.
     fn write(&self, brief: &Brief) -> Result<Letter, String>;
 
     /// The same for a channel.

@@ -234,6 +234,19 @@ impl Survey {
         }
     }
 
+    /// Before the sender goes: whether a door refused somebody since it last looked.
+    pub(super) async fn finds_late_refusals(&mut self) -> Result<bool> {
+        let now = self.desk.clock.now();
+        for (order, known) in &mut self.corrections {
+            let refused = self.desk.store.perhaps_refused(*order).await?;
+            let people = self.lane.of(refused);
+            known.read = now;
+            self.again |= !people.is_subset(&known.people);
+            known.people |= people;
+        }
+        Ok(self.again)
+    }
+
     async fn begun(
         &mut self,
         order: OrderId,

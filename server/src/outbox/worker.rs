@@ -310,7 +310,9 @@ impl Sender {
             return Ok(Step::Waiting);
         }
         self.sessions.rest();
-        if ends_idle && self.desk.store.unsettled().await? > 0 {
+        if ends_idle
+            && (self.survey.finds_late_refusals().await? || self.desk.store.unsettled().await? > 0)
+        {
             return Ok(Step::Waiting);
         }
         Ok(Step::Idle)

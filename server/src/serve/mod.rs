@@ -190,6 +190,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
+    tasks.spawn(gate.clone().keep_kicking());
     doors::open_for_postfix(&app, data, &gate, &mut tasks).await?;
     tasks.spawn(beside);
     read_bounces(&app, data, gate.registry(), &mut tasks).await?;

@@ -2,6 +2,7 @@
 
 use countermand_core::change::{Bounce, Purge};
 use countermand_core::id::OrderId;
+use countermand_core::notice::channel::Lane;
 use jiff::Timestamp;
 use sqlx::Row;
 use std::collections::BTreeMap;
@@ -66,17 +67,21 @@ pub struct Purgeable {
 
 impl Store {
     /// Notices of an order that the relay took after `since` and was not asked to drop yet. No
-    /// corrections: those are to arrive.
+    /// corrections: those are to arrive. And of people alone: what a channel's server says is not the
+    /// relay's word, and must not name a mail to it.
     pub async fn purgeable(&self, order: OrderId, since: Timestamp) -> Result<Purgeable> {
         let order = order.to_string();
+        let people = i64::from(*Lane::People.numbers().end());
         // First: what is settled in between is then in the list, and the question asked once more.
-        let in_flight: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND worker IS NOT NULL AND state = 'in_flight' AND kind <> 'correction'")
+        let in_flight: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND worker IS NOT NULL AND state = 'in_flight' AND kind <> 'correction' AND person <= $2")
             .bind(&order)
+            .bind(people)
             .fetch_one(&self.readers)
             .await?;
-        let rows = sqlx::query("SELECT detail, settled_version FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state = 'accepted' AND bounced_at IS NULL AND settled_at >= $2 AND settled_version > COALESCE((SELECT through FROM purge WHERE order_id = $1), -1) ORDER BY settled_version, person, kind")
+        let rows = sqlx::query("SELECT detail, settled_version FROM receipt WHERE order_id = $1 AND kind <> 'correction' AND state = 'accepted' AND bounced_at IS NULL AND settled_at >= $2 AND person <= $3 AND settled_version > COALESCE((SELECT through FROM purge WHERE order_id = $1), -1) ORDER BY settled_version, person, kind")
             .bind(&order)
             .bind(micros(since))
+            .bind(people)
             .fetch_all(&self.readers)
             .await?;
         let mut through = -1;

@@ -81,6 +81,8 @@ impl Store {
             }
             Change::Refusals(refused) => refusals::save(&mut write, refused).await?,
             Change::RefusedAgain(again) => refusals::count(&mut write, again).await?,
+            // It happened at the mail server; this writes it down.
+            Change::Kicked(_) => {}
             // What was known already is no change, and no entry.
             Change::Bounces(all) => {
                 let fresh = bounces::save(&mut write, all, commit.at).await?;

@@ -30,6 +30,8 @@ pub(super) async fn retract(
     was: i64,
     planned: &[(Kind, RoaringBitmap)],
 ) -> Result<()> {
+    // First, so that whoever comes second hears of a conflict and looks again.
+    orders::save(write, order, Some(was)).await?;
     let version = write.version;
     // Two statements, since there is an index for each: the order's receipts may be very many.
     for which in ["worker IS NOT NULL", "worker IS NULL"] {
@@ -57,7 +59,7 @@ pub(super) async fn retract(
         .bind(to_json(&planned)?)
         .execute(write.db())
         .await?;
-    orders::save(write, order, Some(was)).await
+    Ok(())
 }
 
 /// Completes the answer, unless somebody was quicker.
@@ -70,6 +72,7 @@ pub(super) async fn save_answer(
         .bind(uncounted(id))
         .execute(write.db())
         .await?;
+    failpoint::pass(Moment::AnswerHalf);
     let stored = orders::load(write.db(), Some(id)).await?.pop();
     let (Some(mut stored), 1) = (stored, waited.rows_affected()) else {
         return Err(StoreError::Conflict);

@@ -41,7 +41,8 @@ impl Store {
         bytes.map(SealKey::new).map(Some).ok_or_else(spoilt)
     }
 
-    /// Since when that notice may have left, if it may: in flight, accepted, or unknown.
+    /// Since when that notice may have left, if it may: in flight, accepted, or unknown; and a correction
+    /// that is sent again because nobody knows whether it arrived.
     pub async fn may_have_been_sent(&self, key: &Key) -> Result<Option<Timestamp>> {
         let row = sqlx::query("SELECT state, in_flight_at FROM receipt WHERE order_id = $1 AND person = $2 AND kind = $3 AND in_flight_at IS NOT NULL")
             .bind(key.order.to_string())
@@ -52,7 +53,10 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let may = matches!(
             state(row.try_get("state")?)?,
-            ReceiptState::InFlight | ReceiptState::Accepted | ReceiptState::Unknown
+            ReceiptState::InFlight
+                | ReceiptState::Accepted
+                | ReceiptState::Unknown
+                | ReceiptState::Claimed
         );
         Ok(may.then_some(time(row.try_get("in_flight_at")?)))
     }

@@ -2,6 +2,7 @@
 //! wrong.
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Lane;
 use jiff::Timestamp;
 
 use super::follow::Touched;
@@ -41,10 +42,13 @@ impl Store {
         Ok(n as u64)
     }
 
-    /// How many notices of the order were rejected, corrections left out.
+    /// How many notices of the order to people were rejected, corrections left out. A channel says
+    /// nothing of whether the list of staff is right.
     pub async fn rejections(&self, order: OrderId) -> Result<u64> {
-        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND state = 'rejected' AND kind <> 'correction') + (SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND bounced_at IS NOT NULL AND state <> 'rejected' AND kind <> 'correction') AS BIGINT)")
+        // The sign: by the person SQLite would look at every receipt (see `receipts::NEXT_RETRY`).
+        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND state = 'rejected' AND kind <> 'correction' AND +person <= $2) + (SELECT COUNT(*) FROM receipt WHERE order_id = $1 AND bounced_at IS NOT NULL AND state <> 'rejected' AND kind <> 'correction' AND +person <= $2) AS BIGINT)")
             .bind(order.to_string())
+            .bind(i64::from(*Lane::People.numbers().end()))
             .fetch_one(&self.readers)
             .await?;
         Ok(n as u64)

@@ -181,6 +181,9 @@ fn inv_11_a_test_reaches_its_operator_and_no_live_transport() {
         }
         assert!(!mail.contains("?n="), "a test has no token: {mail}");
     }
+    // Ann is not on the list of staff; she is somebody all the same, and no channel.
+    let to_her = "Mail was not refused to you because of it.";
+    assert!(sent.iter().any(|mail| mail.contains(to_her)), "{sent:?}");
     // Nothing of it is a notice: no receipt, and nothing in the mailbox of notices.
     shop.does("notices send --until-idle");
     assert!(mails("mailbox").is_empty());

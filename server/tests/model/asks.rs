@@ -56,6 +56,7 @@ impl World<'_> {
 
     fn ask_of_the_view(&self) -> Checked {
         let (view, now) = (self.app().live.view(), self.now());
+        self.inv_14_what_stopped_waits_for_a_responder(&view)?;
         self.inv_26_verdicts_are_those_of_the_model(&view, now)?;
         self.inv_35_nobody_is_refused_before_their_time(&view, now)?;
         self.inv_10_who_is_due_is_who_is_concerned(&view, now)
@@ -63,7 +64,7 @@ impl World<'_> {
 
     async fn receipts(&mut self) -> Result<BTreeMap<Key, Receipt>, String> {
         let at = |micros| Timestamp::from_microsecond(micros).unwrap();
-        let rows = sqlx::query("SELECT order_id, person, kind, state, worker, fence, attempt, not_before, settled_at FROM receipt")
+        let rows = sqlx::query("SELECT order_id, person, kind, state, worker, fence, attempt, not_before, settled_at, in_flight_at, bounced_at FROM receipt")
             .fetch_all(&mut self.house.raw)
             .await
             .unwrap();
@@ -85,6 +86,8 @@ impl World<'_> {
                 attempt: row.get::<i64, _>("attempt") as u32,
                 not_before: at(row.get("not_before")),
                 settled_at: row.get::<Option<i64>, _>("settled_at").map(at),
+                perhaps: row.get::<Option<i64>, _>("in_flight_at").is_some(),
+                bounced: row.get::<Option<i64>, _>("bounced_at").is_some(),
             };
             ensure!(
                 found.insert(key, receipt).is_none(),
@@ -104,6 +107,7 @@ impl World<'_> {
                 receipt.attempt,
                 not_before,
                 receipt.settled_at,
+                (receipt.perhaps, receipt.bounced),
             )
         };
         let keys: BTreeSet<&Key> = rows.keys().chain(self.model.receipts.keys()).collect();
@@ -268,6 +272,7 @@ impl World<'_> {
                 .collect();
             let expected = self.model.due(order.id, at);
             let number = match order.stage {
+                Stage::Published if order.stopped.is_some() => 14,
                 Stage::Published if order.rule.stages.is_some() => 12,
                 Stage::Published => 10,
                 Stage::Held => 36,
@@ -292,6 +297,7 @@ impl World<'_> {
             for state in ReceiptState::ALL {
                 counts.add(state, model.count(order.id, corrections, state));
             }
+            counts.bounced = model.bounced(order.id, corrections);
             counts
         };
         for order in model.orders.values() {

@@ -8,18 +8,11 @@ use super::dice::Dice;
 use super::reference::Stage;
 use super::rules::later;
 use super::turns::{Checked, ensure};
-use super::worker::Turns;
+use super::worker::WELL;
 use super::world::World;
 
 /// Each moves the clock on; retries and leases need only some.
 const ROUNDS: usize = 40;
-
-const WELL: Turns = Turns {
-    alive: true,
-    looks: true,
-    lost: false,
-    asks: false,
-};
 
 impl World<'_> {
     pub async fn drain(&mut self, dice: &mut Dice) -> Checked {
@@ -43,8 +36,11 @@ impl World<'_> {
                 self.ask().await?;
                 self.land(at).await?;
             }
-            self.nodes[1].live.follow().await.unwrap();
-            self.clock.set(later(self.now(), 2));
+            // A node where nobody sends any more need not hear of it.
+            if self.workers.iter().any(|worker| worker.node == 1) {
+                self.nodes[1].live.follow().await.unwrap();
+            }
+            self.clock.set(later(self.now(), 3));
             let idle = self.workers.iter().all(|worker| worker.is_idle());
             if idle && self.nothing_is_left().await {
                 break;
@@ -53,6 +49,8 @@ impl World<'_> {
         self.ask().await?;
         self.inv_19_everybody_has_what_they_are_due().await?;
         self.inv_23_nobody_is_left_believing_it()?;
+        self.inv_14_what_ought_to_stop_has_stopped()?;
+        self.inv_28_who_was_not_reached_is_listed().await?;
         self.inv_20_finished_is_when_nothing_is_unsettled().await?;
         self.inv_01_an_index_built_anew_agrees().await?;
         if dice.one_in(8) {
@@ -92,8 +90,9 @@ impl World<'_> {
             "inv_20: {unsettled} receipts are never settled"
         );
         for (key, receipt) in &self.model.receipts {
-            let held = self.model.orders[&key.order].stage == Stage::Held;
-            let done = receipt.state.is_settled() || (held && receipt.held.is_none());
+            let order = &self.model.orders[&key.order];
+            let waits = order.stage == Stage::Held || order.stopped.is_some();
+            let done = receipt.state.is_settled() || (waits && receipt.held.is_none());
             ensure!(done, "inv_20: {key:?} is never settled: {receipt:?}");
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod relay;
 pub mod rules;
 pub mod senders;
 pub mod steps;
+pub mod stops;
 pub mod turns;
 pub mod worker;
 pub mod world;

@@ -17,6 +17,8 @@ use super::world::World;
 use crate::support::app::{APPROVER, AUTHOR, RESPONDER, operator};
 
 use super::steps::What;
+use super::stops::Passed;
+
 impl World<'_> {
     pub async fn publish(&mut self, dice: &mut Dice) -> Checked {
         let now = self.now();
@@ -56,6 +58,9 @@ impl World<'_> {
             listed,
             published_at: now,
             resumed_at: None,
+            stopped: None,
+            let_pass: None,
+            looks_wrong: BTreeSet::new(),
             refused: BTreeMap::new(),
             attested: BTreeMap::new(),
             reached: BTreeSet::new(),
@@ -166,6 +171,7 @@ impl World<'_> {
             return Ok(());
         };
         let (now, by, text) = (self.now(), operator(RESPONDER), id.to_string());
+        let (rejected, looks_wrong) = self.model.against(id);
         let app = &self.nodes[usize::from(dice.one_in(4))];
         let order = self.model.order_mut(id);
         let stood = order.stage;
@@ -175,7 +181,11 @@ impl World<'_> {
                 let done = app.hold(&by, &text, "wait").await;
                 (done, stood == Stage::Published)
             }
-            What::Resume => (app.resume(&by, &text).await, stood == Stage::Held),
+            What::Resume => {
+                let stopped = stood == Stage::Published && order.stopped.is_some();
+                let done = app.resume(&by, &text).await;
+                (done, stood == Stage::Held || stopped)
+            }
             _ => {
                 let to = later(
                     order.comply_by,
@@ -197,8 +207,18 @@ impl World<'_> {
         if may && what == What::Hold {
             order.stage = Stage::Held;
         } else if may && what == What::Resume {
+            let passed = Passed {
+                at: now,
+                rejected,
+                looks_wrong,
+                stopped: order.stopped.take(),
+            };
+            order.let_pass = Some(passed);
+            // Its refusals never stopped where only its notices did.
+            if stood == Stage::Held {
+                order.resumed_at = Some(now);
+            }
             order.stage = Stage::Published;
-            order.resumed_at = Some(now);
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use countermand_core::order::file::UnknownPolicy;
 use countermand_core::verdict::Decision;
 use jiff::Timestamp;
 
-use super::rules::{App, DAY, Rule, later};
+use super::rules::{App, DAY, First, Rule, later};
+use super::stops::Passed;
 
 pub type Who = u32;
 
@@ -49,6 +50,10 @@ pub struct Life {
     pub published_at: Timestamp,
     pub comply_by: Timestamp,
     pub resumed_at: Option<Timestamp>,
+    /// Its notices stopped by themselves, and wait.
+    pub stopped: Option<Timestamp>,
+    pub let_pass: Option<Passed>,
+    pub looks_wrong: BTreeSet<Who>,
     /// Whom a door refused because of it; true where it was certain who that was.
     pub refused: BTreeMap<Who, bool>,
     pub attested: BTreeMap<Who, Timestamp>,
@@ -95,6 +100,9 @@ pub struct Receipt {
     /// Of what waits: not before then.
     pub not_before: Timestamp,
     pub settled_at: Option<Timestamp>,
+    /// It left, or may have.
+    pub perhaps: bool,
+    pub bounced: bool,
 }
 
 /// What an order knows of a device.
@@ -130,7 +138,7 @@ impl Life {
     pub fn lets_begin(&self, kind: Kind) -> bool {
         match kind {
             Kind::Correction => self.stage == Stage::Retracted,
-            _ => self.stage == Stage::Published,
+            _ => self.stage == Stage::Published && self.stopped.is_none(),
         }
     }
 
@@ -200,13 +208,14 @@ impl Model {
         })
     }
 
-    /// When a notice of any kind was first accepted.
+    /// When a notice of any kind was first accepted that did not come back.
     pub fn told(&self, order: OrderId, who: Who) -> Option<Timestamp> {
         let of = self.receipts.iter().filter(|(key, receipt)| {
             key.order == order
                 && key.person.0 == who
                 && key.kind != Kind::Correction
                 && receipt.state == ReceiptState::Accepted
+                && !receipt.bounced
         });
         of.filter_map(|(_, receipt)| receipt.settled_at).min()
     }
@@ -345,17 +354,18 @@ impl Model {
     /// The same of what is due now.
     pub fn due(&self, id: OrderId, at: Timestamp) -> BTreeMap<Kind, BTreeSet<Who>> {
         let order = &self.orders[&id];
-        if order.stage != Stage::Published {
+        if order.stage != Stage::Published || order.stopped.is_some() {
             return BTreeMap::new();
         }
         let mut all = self.waiting(id, at);
         if let Some(stages) = &order.rule.stages
-            && at < later(order.resumed_at.unwrap_or(order.published_at), stages.pause)
+            && order.pauses_until().is_some_and(|until| at < until)
         {
-            let is_canary = |who: &Who| match stages.canary {
+            let is_canary = |who: &Who| match stages.first {
                 // That it is a function of order and person is by definition (invariant 12).
-                Some(share) => plan::rank(id, PersonId(*who)) % 10_000 < share * 100,
-                None => self.people[who].groups.contains("it"),
+                First::Share(share) => plan::rank(id, PersonId(*who)) % 10_000 < share * 100,
+                First::It => self.people[who].groups.contains("it"),
+                First::Nobody => true,
             };
             if let Some(people) = all.get_mut(&Kind::Order) {
                 people.retain(is_canary);
@@ -380,6 +390,18 @@ impl Model {
             .iter()
             .filter(|who| !self.has_receipt(order, **who, kind))
             .count() as u64
+    }
+
+    /// Of what was accepted, how much came back.
+    pub fn bounced(&self, order: OrderId, corrections: bool) -> u64 {
+        let fits = |key: &Key, receipt: &Receipt| {
+            key.order == order
+                && (key.kind == Kind::Correction) == corrections
+                && receipt.state == ReceiptState::Accepted
+                && receipt.bounced
+        };
+        let all = self.receipts.iter();
+        all.filter(|(key, receipt)| fits(key, receipt)).count() as u64
     }
 
     /// Receipts of an order's notices, or of its corrections, in a state.

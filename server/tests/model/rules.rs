@@ -62,11 +62,64 @@ pub struct Rule {
     pub stages: Option<Stages>,
 }
 
+/// Who is told before all others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum First {
+    Nobody,
+    /// In percent.
+    Share(u64),
+    /// The group `it`.
+    It,
+}
+
+/// What stops the notices by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldAt {
+    /// In percent.
+    pub rejected: Option<u64>,
+    pub looks_wrong: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Stages {
-    /// A share in percent, or else the group `it`.
-    pub canary: Option<u64>,
+    pub first: First,
     pub pause: i64,
+    pub hold_at: Option<HoldAt>,
+}
+
+const fn hold_at(rejected: Option<u64>, looks_wrong: Option<u64>) -> Option<HoldAt> {
+    Some(HoldAt {
+        rejected,
+        looks_wrong,
+    })
+}
+
+const HOLD_AT: [Option<HoldAt>; 7] = [
+    None,
+    None,
+    hold_at(Some(5), None),
+    hold_at(Some(20), Some(2)),
+    hold_at(Some(45), Some(1)),
+    hold_at(None, Some(1)),
+    hold_at(None, Some(2)),
+];
+
+impl Stages {
+    /// Nothing, where neither somebody is first nor anything stops the notices.
+    fn draw(dice: &mut Dice) -> Option<Stages> {
+        let stages = Stages {
+            first: dice.pick(&[
+                First::Nobody,
+                First::Nobody,
+                First::It,
+                First::Share(30),
+                First::Share(60),
+            ]),
+            pause: dice.pick(&[5 * MINUTE, 2 * HOUR]),
+            hold_at: dice.pick(&HOLD_AT),
+        };
+        (stages.first != First::Nobody || stages.hold_at.is_some()).then_some(stages)
+    }
 }
 
 impl Rule {
@@ -97,10 +150,7 @@ impl Rule {
             min_notice: dice.pick(&[0, 10 * MINUTE, HOUR]),
             late_grace: dice.pick(&[0, 20 * MINUTE, DAY]),
             invisible: dice.pick(UnknownPolicy::ALL),
-            stages: dice.one_in(4).then(|| Stages {
-                canary: dice.pick(&[None, Some(30), Some(60)]),
-                pause: dice.pick(&[5 * MINUTE, 2 * HOUR]),
-            }),
+            stages: dice.one_in(2).then(|| Stages::draw(dice)).flatten(),
         }
     }
 
@@ -140,11 +190,20 @@ impl Rule {
             self.invisible,
         );
         if let Some(stages) = &self.stages {
-            let who = match stages.canary {
-                Some(share) => format!("canary = \"{share}%\""),
-                None => "canary_groups = [\"it\"]".to_owned(),
+            let who = match stages.first {
+                First::Nobody => String::new(),
+                First::Share(share) => format!("canary = \"{share}%\""),
+                First::It => "canary_groups = [\"it\"]".to_owned(),
             };
             let _ = write!(text, "[stages]\n{who}\npause = \"PT{}S\"\n", stages.pause);
+            if let Some(hold_at) = &stages.hold_at {
+                let share = hold_at
+                    .rejected
+                    .map(|share| format!("rejected = \"{share}%\""));
+                let limit = hold_at.looks_wrong.map(|n| format!("looks_wrong = {n}"));
+                let both: Vec<String> = share.into_iter().chain(limit).collect();
+                let _ = writeln!(text, "hold_at = {{ {} }}", both.join(", "));
+            }
         }
         text + "[notice]\nsubject = \"Remove it\"\nbody = \"Remove {{ apps }} by {{ order.comply_by }}. {{ order.link }}\"\n[correction]\nsubject = \"You may keep it\"\nbody = \"Nothing need be done.\"\n"
     }

@@ -1,13 +1,15 @@
 //! What senders do, each one act at a time, and what becomes of their messages.
 
-use countermand_core::notice::Kind;
+use countermand::outbox::office::Office as _;
+use countermand_core::notice::{Key, Kind, ReceiptState};
 
 use super::dice::Dice;
 use super::reference::Stage;
 use super::relay::Says;
 use super::rules::later;
+use super::steps::What;
 use super::turns::{Checked, ensure};
-use super::worker::{Boarded, Turns};
+use super::worker::{Boarded, Turns, WELL, Worker};
 use super::world::World;
 
 impl World<'_> {
@@ -28,13 +30,85 @@ impl World<'_> {
         self.touched = true;
         self.workers[at]
             .stay_alive(&self.house.store, &mut self.model, now)
-            .await
+            .await?;
+        // Who was frozen with a correction on the wire may send it anew before it hears of the first.
+        let corrects = |worker: &Worker| {
+            let mut flights = worker.flights.iter();
+            flights.position(|f| f.on_wire && f.claim.key.kind == Kind::Correction)
+        };
+        let frozen: Vec<(usize, usize)> = (0..self.workers.len())
+            .filter_map(|at| Some((at, corrects(&self.workers[at])?)))
+            .collect();
+        if let Some((at, flight)) = dice.any(&frozen) {
+            self.turn(at, WELL).await?;
+            self.turn(at, WELL).await?;
+            self.fly(at, flight, Some(Says::draw(dice)), dice)?;
+            self.turn(at, WELL).await?;
+        }
+        Ok(())
+    }
+
+    /// Notices that wait for another attempt, and may be claimed for it now.
+    fn retries(&self) -> impl Iterator<Item = &Key> {
+        let now = self.now();
+        let waits = self.model.receipts.iter().filter(move |(key, receipt)| {
+            receipt.state == ReceiptState::Claimed
+                && receipt.held.is_none()
+                && receipt.not_before <= now
+                && self.model.orders[&key.order].lets_begin(key.kind)
+        });
+        waits.map(|(key, _)| key)
+    }
+
+    /// A process that is cut off claims what it has not heard of, since somebody else tried it before.
+    async fn stumble(&mut self) -> Checked {
+        let at = self.workers.iter().position(|worker| worker.node == 1);
+        let at = at.unwrap_or_else(|| {
+            self.spawn(1);
+            self.workers.len() - 1
+        });
+        self.turn(at, WELL).await?;
+        self.turn(at, WELL).await?;
+        self.ask().await?;
+        for flight in (0..self.workers[at].flights.len()).rev() {
+            self.fly_or_board(at, flight).await?;
+        }
+        self.turn(at, WELL).await
+    }
+
+    /// Some sender's notices go out and are taken.
+    pub async fn deliver(&mut self, dice: &mut Dice) -> Checked {
+        if self.workers.is_empty() {
+            self.spawn(0);
+        }
+        let at = dice.below(self.workers.len());
+        self.turn(at, WELL).await?;
+        self.turn(at, WELL).await?;
+        self.ask().await?;
+        self.land(at).await?;
+        self.turn(at, WELL).await
+    }
+
+    /// Whether a claim for another attempt is held, so that a hold can come between it and its start.
+    fn holds_a_retry(&self, at: usize) -> bool {
+        let name = &self.workers[at].name;
+        let mut all = self.model.receipts.iter();
+        all.any(|(key, receipt)| {
+            receipt.attempt > 0
+                && receipt.state == ReceiptState::Claimed
+                && receipt.held.as_ref().is_some_and(|(by, _)| by == name)
+                && key.kind != Kind::Correction
+                && self.model.orders[&key.order].lets_begin(key.kind)
+        })
     }
 
     /// Some sender does something.
     pub async fn work(&mut self, dice: &mut Dice) -> Checked {
         if self.workers.is_empty() {
             self.spawn(usize::from(dice.one_in(4)));
+        }
+        if self.cut_off && self.retries().any(|key| !self.nodes[1].knows(key)) && dice.one_in(3) {
+            return self.stumble().await;
         }
         let at = dice.below(self.workers.len());
         let flights = self.workers[at].flights.len();
@@ -61,19 +135,30 @@ impl World<'_> {
                 asks,
             },
         )
-        .await
+        .await?;
+        if self.holds_a_retry(at) && dice.one_in(6) {
+            self.respond(What::Hold, dice).await?;
+            self.turn(at, WELL).await?;
+        }
+        Ok(())
     }
 
     pub async fn turn(&mut self, at: usize, how: Turns) -> Checked {
         let now = self.now();
         let name = self.workers[at].name.clone();
         self.say(|| format!("{name} takes a turn: {how:?}"));
-        let worker = &mut self.workers[at];
         if how.alive {
-            worker
+            self.workers[at]
                 .stay_alive(&self.house.store, &mut self.model, now)
                 .await?;
         }
+        let node = self.workers[at].node;
+        let mut suspects = std::mem::take(&mut self.workers[at].suspects);
+        if how.looks {
+            suspects.extend(self.standing(node));
+        }
+        self.suspect(node, suspects).await?;
+        let worker = &mut self.workers[at];
         if how.looks {
             worker.look().await;
         }

@@ -29,6 +29,8 @@ pub enum What {
     Resume,
     Extend,
     Retract,
+    LooksWrong,
+    Bounce,
     Stray,
     Door,
     Join,
@@ -41,7 +43,7 @@ pub enum What {
 }
 
 /// How often each comes.
-const WEIGHTS: [(What, usize); 24] = [
+const WEIGHTS: [(What, usize); 26] = [
     (What::Nap, 7),
     (What::Wait, 18),
     (What::Leap, 10),
@@ -57,6 +59,8 @@ const WEIGHTS: [(What, usize); 24] = [
     (What::Resume, 6),
     (What::Extend, 5),
     (What::Retract, 8),
+    (What::LooksWrong, 4),
+    (What::Bounce, 6),
     (What::Stray, 1),
     (What::Door, 8),
     (What::Join, 2),
@@ -139,6 +143,8 @@ impl World<'_> {
                 return self.respond(step.what, &mut dice).await;
             }
             What::Retract => return self.retract(&mut dice).await,
+            What::LooksWrong => return self.looks_wrong(&mut dice).await,
+            What::Bounce => return self.bounce(&mut dice).await,
             What::Stray => return self.stray().await,
             What::Door => return self.door(&mut dice).await,
             What::Join => {
@@ -206,13 +212,7 @@ impl World<'_> {
                     .map(|before| later(order.comply_by, -before)),
             );
             moments.insert(later(since, order.rule.min_notice));
-            moments.extend(
-                order
-                    .rule
-                    .stages
-                    .iter()
-                    .map(|stages| later(since, stages.pause)),
-            );
+            moments.extend(order.pauses_until());
             let people = self.model.people.keys();
             moments.extend(people.filter_map(|who| self.model.refuses_from(order, *who)));
         }

@@ -62,7 +62,10 @@ impl Model {
             Outcome::Unknown { not_before } if correction => Ok(not_before),
             Outcome::Unknown { .. } => Err(ReceiptState::Unknown),
             Outcome::Deferred { .. } if retracted && !correction => Err(ReceiptState::Cancelled),
-            Outcome::Deferred { not_before } => Ok(not_before),
+            Outcome::Deferred { not_before } => {
+                receipt.perhaps = false;
+                Ok(not_before)
+            }
         };
         match again {
             Ok(not_before) => {
@@ -92,6 +95,7 @@ impl Model {
             };
             if lets_begin {
                 receipt.state = ReceiptState::InFlight;
+                receipt.perhaps = true;
                 expected.insert(key);
             } else if receipt.attempt == 0 {
                 self.receipts.remove(&key);
@@ -109,6 +113,8 @@ impl Model {
                 "inv_18: begun by a worker that does not hold it"
             } else if self.orders[&key.order].stage == Stage::Retracted {
                 "inv_22: begun after the retraction"
+            } else if self.orders[&key.order].stopped.is_some() {
+                "inv_14: begun though the notices stopped"
             } else {
                 "inv_36: begun while its order does not send"
             };
@@ -179,6 +185,8 @@ impl Model {
                 attempt: 0,
                 not_before: Timestamp::UNIX_EPOCH,
                 settled_at: None,
+                perhaps: false,
+                bounced: false,
             });
             ensure!(
                 receipt.held.is_none(),

@@ -3,6 +3,7 @@
 //! It works as `outbox::worker` does, on the real store, with the real survey and the real desk; the wire
 //! and the clock are the history's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countermand::app::App;
@@ -10,6 +11,7 @@ use countermand::outbox::compose::{Desk, NoMail};
 use countermand::outbox::survey::Survey;
 use countermand::outbox::transport::{Outgoing, PIPELINE_DEPTH};
 use countermand::store::{Claim, Outcome, Settled, Store, Turn};
+use countermand_core::id::OrderId;
 use countermand_core::notice::Kind;
 use countermand_core::notice::channel::Lane;
 use jiff::Timestamp;
@@ -66,11 +68,21 @@ pub struct Turns {
     pub asks: bool,
 }
 
+/// As it should be.
+pub const WELL: Turns = Turns {
+    alive: true,
+    looks: true,
+    lost: false,
+    asks: false,
+};
+
 pub struct Worker {
     pub name: String,
     /// Whose view it has.
     pub node: usize,
     pub flights: Vec<Flight>,
+    /// Orders whose notices may have to stop by themselves.
+    pub suspects: BTreeSet<OrderId>,
     desk: Arc<Desk>,
     survey: Survey,
     claims: Vec<Claim>,
@@ -99,6 +111,7 @@ impl Worker {
             name,
             node,
             flights: Vec::new(),
+            suspects: BTreeSet::new(),
             claims: Vec::new(),
             settle: Vec::new(),
             perhaps_begun: Vec::new(),
@@ -215,6 +228,11 @@ impl Worker {
             return Ok(());
         }
         self.perhaps_begun.clear();
+        let rejected = self.settle.iter().filter(|one| {
+            one.outcome == Outcome::Rejected && one.claim.key.kind != Kind::Correction
+        });
+        self.suspects
+            .extend(rejected.map(|one| one.claim.key.order));
         self.settle.clear();
         self.claims.retain(|claim| !turn.start.contains(claim));
         for claim in turn
@@ -319,6 +337,9 @@ impl Worker {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.nothing_flies() && self.claims.is_empty() && !self.perhaps_claimed
+        self.nothing_flies()
+            && self.claims.is_empty()
+            && self.suspects.is_empty()
+            && !self.perhaps_claimed
     }
 }

@@ -211,15 +211,15 @@ async fn inv_14_a_sender_that_died_before_it_could_stop_is_made_good_by_the_next
     let world = company(40).await;
     let app = &world.app;
     let order = world.publish(&wary(r#"rejected = "5%""#)).await;
-    // It wrote the rejection down, and that was its end.
+    // It wrote two rejections down, and that was its end.
     let (store, at) = (&app.store, app.now());
     let turn = Turn {
         claim: vec![Wanted {
             order: order.id,
             kind: Kind::Order,
-            people: vec![PersonId(0)],
+            people: vec![PersonId(0), PersonId(1)],
         }],
-        limit: 1,
+        limit: 2,
         ..Turn::default()
     };
     let start = store.turn("dead", &turn, at).await.unwrap().claimed;

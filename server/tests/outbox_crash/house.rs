@@ -29,9 +29,18 @@ pub fn is_refused(address: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
     pub state: String,
-    /// It may have left.
-    pub flew: bool,
+    pub in_flight_at: Option<i64>,
+    /// How many attempts failed, certainly or perhaps.
+    pub attempt: i64,
+    pub settled_at: Option<i64>,
     pub settled_version: Option<i64>,
+}
+
+impl Receipt {
+    /// It may have left.
+    pub fn flew(&self) -> bool {
+        self.in_flight_at.is_some()
+    }
 }
 
 pub type Receipts = BTreeMap<(Kind, u32), Receipt>;
@@ -269,7 +278,7 @@ impl House {
 
     async fn receipts_where(&self, order: OrderId, condition: &str) -> Receipts {
         let sql = format!(
-            "SELECT person, kind, state, in_flight_at, settled_version FROM receipt WHERE order_id = $1 AND {condition}"
+            "SELECT person, kind, state, in_flight_at, attempt, settled_at, settled_version FROM receipt WHERE order_id = $1 AND {condition}"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(order.to_string())
@@ -284,7 +293,9 @@ impl House {
                 let key = (kind.parse().unwrap(), row.get::<i64, _>("person") as u32);
                 let receipt = Receipt {
                     state: row.get("state"),
-                    flew: row.get::<Option<i64>, _>("in_flight_at").is_some(),
+                    in_flight_at: row.get("in_flight_at"),
+                    attempt: row.get("attempt"),
+                    settled_at: row.get("settled_at"),
                     settled_version: row.get("settled_version"),
                 };
                 (key, receipt)

@@ -21,10 +21,19 @@ pub struct Case<'a> {
     ids: HashMap<String, (Kind, u32)>,
 }
 
+/// How things stood just before a retraction.
+pub struct Before {
+    /// By the relay's count.
+    moment: usize,
+    /// Who was at work. Nobody begins until the commit.
+    senders: BTreeSet<String>,
+}
+
 /// A retraction and what it found.
 pub struct Retracted {
+    before: Before,
     /// By the relay's count, just after the commit.
-    pub since: usize,
+    since: usize,
     /// The version of the commit.
     changed: i64,
     /// As they were soon after the commit.
@@ -40,19 +49,25 @@ fn failed(attempt: &Attempt) -> bool {
     matches!(attempt.answer, Some(400..=499)) || attempt.fault == Fault::DropInBody
 }
 
+/// A correction whose attempt was in doubt is tried again, and when that certainly failed it waits as if it had
+/// never left.
+fn failed_since(kind: Kind, receipt: &Receipt) -> bool {
+    kind == Kind::Correction && receipt.attempt >= 2
+}
+
 fn refused(attempt: &Attempt) -> bool {
     matches!(attempt.answer, Some(500..))
 }
 
 impl Retracted {
     /// Looks at the database after the commit; senders may be at work meanwhile.
-    pub async fn look(case: &Case<'_>, answer: &serde_json::Value) -> Retracted {
+    pub async fn look(case: &Case<'_>, before: Before, answer: &serde_json::Value) -> Retracted {
         let since = case.relay.now();
         let (state, changed) = case.house.order(case.order).await;
         assert_eq!(state, "retracted");
         let receipts = case.house.receipts(case.order).await;
         // What settled since was in flight then.
-        let since_then = |r: &Receipt| r.flew && r.settled_version.is_some_and(|v| v > changed);
+        let since_then = |r: &Receipt| r.flew() && r.settled_version.is_some_and(|v| v > changed);
         let of = |is: &dyn Fn(&Receipt) -> bool| -> People {
             let order = receipts
                 .iter()
@@ -70,12 +85,32 @@ impl Retracted {
         let never_sent = case.people.len() - of(&|r| r.state == "rejected" && !since_then(r)).len();
         assert_eq!(count("cancelled") + told, never_sent, "22: {answer}");
         Retracted {
+            before,
             since,
             changed,
             receipts,
             to_correct,
             in_flight,
         }
+    }
+
+    /// Whether an attempt that was cut before its Message-ID came was the order's. Until shortly before
+    /// the commit there was nothing else. Afterwards it was only if it is the one that was in flight then: of
+    /// a sender that was at work, the first since, and without an answer to this day.
+    fn was_of_order(
+        &self,
+        attempt: &Attempt,
+        person: u32,
+        order: &Receipt,
+        orders: &[&Attempt],
+        corrected: bool,
+    ) -> bool {
+        attempt.begun < self.before.moment
+            || (self.in_flight.contains(&person)
+                && self.before.senders.contains(&attempt.by)
+                && ["unknown", "cancelled"].contains(&order.state.as_str())
+                && !corrected
+                && orders.iter().all(|earlier| failed(earlier)))
     }
 }
 
@@ -116,6 +151,12 @@ impl<'a> Case<'a> {
         found
     }
 
+    /// To be asked right before a retraction.
+    pub fn before(&self, senders: BTreeSet<String>) -> Before {
+        let moment = self.relay.now();
+        Before { moment, senders }
+    }
+
     /// At any time: what has begun is in flight on disk, and no worker has more than it may. Gives back
     /// until when it looked.
     pub async fn ask(&self, since: usize) -> usize {
@@ -129,7 +170,7 @@ impl<'a> Case<'a> {
                     kind.is_none_or(|kind| kind == k)
                         && receipts
                             .get(&(k, *person))
-                            .is_some_and(|r| r.flew || refused(attempt))
+                            .is_some_and(|r| r.flew() || refused(attempt) || failed_since(k, r))
                 });
                 assert!(flew || failed(attempt), "16: {person} {attempt:?}");
             }
@@ -159,15 +200,16 @@ impl<'a> Case<'a> {
                     );
                 }
                 assert!(end > attempt.begun);
-                // Without its kind, one after the retraction has the benefit of the doubt.
-                let may_be_order = || {
-                    let earlier = orders.get(person).into_iter().flatten();
-                    let may = |r: &Retracted| {
-                        r.in_flight.contains(person) && earlier.clone().all(|a| failed(a))
-                    };
-                    retracted.is_none_or(|r| attempt.begun < r.since || may(r))
+                let was_of_order = || {
+                    let order = receipts.get(&(Kind::Order, *person));
+                    let order = order.unwrap_or_else(|| panic!("16: no receipt of {attempt:?}"));
+                    let earlier = orders.get(person).map_or(&[][..], Vec::as_slice);
+                    let corrected = corrections.contains_key(person);
+                    retracted.is_none_or(|retracted| {
+                        retracted.was_of_order(attempt, *person, order, earlier, corrected)
+                    })
                 };
-                let is_order = kind.map_or_else(may_be_order, |kind| kind == Kind::Order);
+                let is_order = kind.map_or_else(was_of_order, |kind| kind == Kind::Order);
                 let list = if is_order {
                     &mut orders
                 } else {
@@ -236,9 +278,9 @@ impl<'a> Case<'a> {
                 accepts(tries),
             );
             match receipt.state.as_str() {
-                "accepted" => assert!(took && receipt.flew, "25: {words}"),
+                "accepted" => assert!(took && receipt.flew(), "25: {words}"),
                 "unknown" => {
-                    assert!(*kind == Kind::Order && receipt.flew, "17: {words}");
+                    assert!(*kind == Kind::Order && receipt.flew(), "17: {words}");
                     unknown += 1;
                 }
                 "rejected" => assert!(self.house.refused.contains(person) && !took, "17: {words}"),
@@ -261,9 +303,14 @@ impl<'a> Case<'a> {
         orders: &BTreeMap<u32, Vec<&Attempt>>,
     ) {
         for (person, tries) in orders {
-            let late = tries.iter().find(|attempt| attempt.begun > retracted.since);
+            let late: Vec<_> = tries
+                .iter()
+                .filter(|attempt| attempt.begun > retracted.since)
+                .collect();
+            let senders = &retracted.before.senders;
+            let may = retracted.in_flight.contains(person) && late.len() == 1;
             assert!(
-                late.is_none() || retracted.in_flight.contains(person),
+                late.is_empty() || (may && senders.contains(&late[0].by)),
                 "22: begun after the retraction: {late:?}"
             );
             let perhaps = tries
@@ -318,6 +365,16 @@ impl<'a> Case<'a> {
             got, reachable,
             "23: somebody is left untold, or told for nothing"
         );
+        for person in &owed {
+            let (order, correction) = [Kind::Order, Kind::Correction]
+                .map(|kind| &receipts[&(kind, *person)])
+                .into();
+            // Whoever begins it claimed it in an earlier turn than that, and found the order settled then.
+            assert!(
+                order.settled_at < correction.in_flight_at,
+                "24: {person} is corrected before it is known what became of the order: {order:?} {correction:?}"
+            );
+        }
         for (person, tries) in corrections {
             for pair in tries.windows(2) {
                 // Otherwise the sender that had the answer lived to write it down.
@@ -330,14 +387,16 @@ impl<'a> Case<'a> {
         }
         for message in self.relay.messages() {
             if let Some((Kind::Correction, person)) = self.ids.get(&message.message_id) {
-                let answers = header(&message.bytes, "In-Reply-To").unwrap_or_default();
-                // One whose attempt was under way and then failed has nothing that could be answered.
+                let answers = header(&message.bytes, "In-Reply-To");
+                let answered = answers.as_ref().map(|id| self.ids.get(id));
+                // Whose attempt was under way at the commit and then certainly failed got nothing that could
+                // be answered.
                 let order = &receipts[&(Kind::Order, *person)].state;
-                let nothing =
-                    answers.is_empty() && ["cancelled", "rejected"].contains(&order.as_str());
-                assert!(
-                    nothing || self.ids.get(&answers) == Some(&(Kind::Order, *person)),
-                    "29: the correction to {person} answers «{answers}», their order is {order}"
+                let got = ["accepted", "unknown"].contains(&order.as_str());
+                assert_eq!(
+                    answered,
+                    got.then_some(Some(&(Kind::Order, *person))),
+                    "29: the correction to {person} answers {answers:?}, their order is {order}"
                 );
             }
         }

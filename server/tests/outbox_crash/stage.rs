@@ -10,6 +10,7 @@ use crate::support::smtp_record::Seen;
 
 const KILLED: i32 = 9;
 const ABORTED: i32 = 6;
+const TERMINATED: i32 = 15;
 
 /// What strikes a sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,12 +40,25 @@ pub struct Life {
     child: Child,
 }
 
+impl Life {
+    /// SIGTERM.
+    fn ask(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            let pid = self.child.id().to_string();
+            let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+            assert!(asked.success());
+        }
+    }
+}
+
 /// How a sender ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
     Killed,
     /// At its named moment, by itself.
     AtItsMoment,
+    /// It was asked to end before it listened to such a thing.
+    Unready,
     InPeace,
 }
 
@@ -53,6 +67,7 @@ impl End {
         match (status.signal(), status.code()) {
             (Some(KILLED), _) => End::Killed,
             (Some(ABORTED), _) => End::AtItsMoment,
+            (Some(TERMINATED), _) => End::Unready,
             (_, Some(0)) => End::InPeace,
             _ => panic!("{name} ended with {status}"),
         }
@@ -106,11 +121,7 @@ impl Stage {
                     return;
                 }
             }
-            Blow::Ask => {
-                let pid = cast.alive[victim].child.id().to_string();
-                let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-                assert!(asked.success());
-            }
+            Blow::Ask => cast.alive[victim].ask(),
         }
         cast.plans.pop_front();
     }
@@ -122,6 +133,17 @@ impl Stage {
     /// In place of what was planned and not carried out.
     pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         self.cast().plans = plans.into_iter().collect();
+    }
+
+    /// Asks whoever lives to end.
+    pub fn asks_all(&self) {
+        self.cast().alive.iter_mut().for_each(Life::ask);
+    }
+
+    /// Who lives, and who has ended and is not noted yet.
+    pub fn senders(&self) -> BTreeSet<String> {
+        let cast = self.cast();
+        cast.alive.iter().map(|life| life.name.clone()).collect()
     }
 
     /// How many plans are left.

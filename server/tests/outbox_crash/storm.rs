@@ -110,9 +110,12 @@ impl Storm<'_> {
         self.fill();
     }
 
-    /// Those who live now and some who come after send all that is left.
-    fn ends(&mut self) {
+    /// Those who live finish what they have begun, and one more sends all that is left. It need not wait
+    /// for the leases of the last dead; those of the others have ended by themselves.
+    async fn ends(&mut self) {
+        self.stage.asks_all();
         self.wait_for_all();
+        self.house.lapse().await;
         self.starts(None);
         self.wait_for_all();
     }
@@ -163,10 +166,11 @@ pub async fn rages(database: &str, size: Size) {
     let stays = case("others").await;
 
     storm.kills(size.kills / 2, &taken_back).await;
+    let before = taken_back.before(storm.stage.senders());
     let answer = house.retract(taken_back.order, None);
     assert!(answer.status.success(), "{}", house.words());
     let answer = serde_json::from_slice(&answer.stdout).unwrap();
-    let retracted = Retracted::look(&taken_back, &answer).await;
+    let retracted = Retracted::look(&taken_back, before, &answer).await;
     eprintln!(
         "retracted after {} messages, {} senders: {answer}",
         relay.messages().len(),
@@ -175,7 +179,7 @@ pub async fn rages(database: &str, size: Size) {
     storm.kills(size.kills - size.kills / 2, &taken_back).await;
     eprintln!("calm after {} messages", relay.messages().len());
     calm.store(true, Ordering::SeqCst);
-    storm.ends();
+    storm.ends().await;
     relay.wait_until_alone(PATIENCE);
 
     let died = storm.stage.died();

@@ -129,6 +129,7 @@ async fn one_life(walk: &mut Walk<'_>, moment: Moment) -> bool {
     walk.lives(None, Some(plan(Blow::Kill, Seen::Data, 3)));
     case.ask(0).await;
 
+    let nobody = case.before(BTreeSet::new());
     let before = (house.order(order).await, house.receipts(order).await);
     if died(&house.retract(order, Some(dies)), house) {
         reached += 1;
@@ -143,7 +144,7 @@ async fn one_life(walk: &mut Walk<'_>, moment: Moment) -> bool {
     assert!(answer.status.success() && again.status.success());
     assert_eq!(answer.stdout, again.stdout, "30");
     let answer = serde_json::from_slice(&answer.stdout).unwrap();
-    let retracted = Retracted::look(&case, &answer).await;
+    let retracted = Retracted::look(&case, nobody, &answer).await;
     // Nobody was at work, so what was, was it at the commit.
     let perhaps = |state: &str| ["accepted", "unknown", "in_flight"].contains(&state);
     let told: BTreeSet<u32> = before

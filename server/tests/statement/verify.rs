@@ -180,8 +180,8 @@ async fn a_preview_proves_nothing() {
     let id = house.published(TITLE).await;
     house.sent(&id, MIA, Outcome::Accepted, "250 ok").await;
     let order = house.app.store.order_called(&id).await.unwrap().order;
-    let mia = house.app.live.view().person_called(MIA).unwrap().id;
-    let shown = house.app.letter(&order, mia, Kind::Order, false).unwrap();
+    let mia = (house.app.live.view().person_called(MIA).cloned()).unwrap();
+    let shown = house.app.sample(&order, &mia, Kind::Order).unwrap().mail;
     assert!(shown.text.contains(&format!("/o/{}>", order.id)));
     assert!(!shown.text.contains("?n="));
     // The link that leaves survives both parts of the mail.

@@ -16,6 +16,8 @@ on_both!(
     inv_23_exactly_the_channels_that_were_announced_at_are_corrected,
     inv_22_a_claimed_announcement_ends_with_its_order,
     a_lane_takes_its_own_retries_only,
+    inv_14_what_a_channel_rejects_stops_no_notices,
+    what_a_channel_said_names_no_mail_to_purge,
 );
 
 /// A draft that names the channels.
@@ -121,14 +123,7 @@ async fn inv_23_exactly_the_channels_that_were_announced_at_are_corrected(db: &D
     let mut expected = vec![0, of("accepted"), of("unknown"), of("flying")];
     expected.sort_unstable();
     assert_eq!(db.to_correct(id).await, expected);
-    let answer = db
-        .stored(id)
-        .await
-        .order
-        .retraction()
-        .unwrap()
-        .answer
-        .clone();
+    let answer = db.answer(id).await;
     let mut channels = answer.channels.clone();
     channels.sort_unstable();
     assert_eq!(channels, ["accepted", "flying", "unknown"]);
@@ -183,4 +178,25 @@ async fn a_lane_takes_its_own_retries_only(db: &Db) {
         assert_eq!(claimed[0].key.person, expected);
         assert_eq!(db.next_retry(lane).await.unwrap(), None);
     }
+}
+
+async fn inv_14_what_a_channel_rejects_stops_no_notices(db: &Db) {
+    let id = publish(db, 1, &["ops"]).await;
+    let ops = PersonId::channel(0).0;
+    let w = db.worker("w").await;
+    w.send(id, Kind::Order, ops, Outcome::Rejected).await;
+    assert_eq!(db.rejections(id).await.unwrap(), 0);
+    w.send(id, Kind::Order, 0, Outcome::Rejected).await;
+    assert_eq!(db.rejections(id).await.unwrap(), 1);
+}
+
+async fn what_a_channel_said_names_no_mail_to_purge(db: &Db) {
+    let id = publish(db, 1, &["ops"]).await;
+    let ops = PersonId::channel(0).0;
+    let w = db.worker("w").await;
+    w.send(id, Kind::Order, 0, Outcome::Accepted).await;
+    w.send(id, Kind::Order, ops, Outcome::Accepted).await;
+    db.retract(id).await;
+    let found = db.purgeable(id, t(-1)).await.unwrap();
+    assert_eq!((found.answers.len(), found.is_all), (1, true));
 }

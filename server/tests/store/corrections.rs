@@ -18,6 +18,7 @@ on_both!(
     a_dead_workers_flight_is_corrected,
     inv_22_a_retraction_and_starts_at_once_agree_on_who_was_sent_to,
     inv_22_the_answer_is_that_of_the_commit_however_late_it_is_counted,
+    inv_30_of_two_who_retract_at_once_the_second_hears_of_a_conflict,
 );
 
 async fn inv_23_corrections_go_to_exactly_those_who_may_have_been_told(db: &Db) {
@@ -299,4 +300,14 @@ async fn inv_22_the_answer_is_that_of_the_commit_however_late_it_is_counted(db: 
     assert_eq!(db.to_correct(id).await, [0, 2, 5, 6, 7]);
     let again = db.commit(&by_somebody(change, t(20))).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+}
+
+async fn inv_30_of_two_who_retract_at_once_the_second_hears_of_a_conflict(db: &Db) {
+    let id = db.publish(1, &[0]).await;
+    let stored = db.stored(id).await;
+    let change = order_change(retracted(stored.order), Some(stored.changed), Step::Retract);
+    db.put(change.clone()).await;
+    // Before anybody has counted what it did, and so made room for a second one.
+    let second = db.commit(&by_somebody(change, t(1))).await.unwrap_err();
+    assert!(matches!(second, StoreError::Conflict), "{second:?}");
 }

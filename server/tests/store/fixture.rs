@@ -142,6 +142,12 @@ impl Db {
         self.step(id, Step::Retract, retracted).await;
     }
 
+    /// What the retraction of an order did.
+    pub async fn answer(&self, id: OrderId) -> RetractAnswer {
+        let order = self.stored(id).await.order;
+        self.count_retraction(&order).await.unwrap().unwrap()
+    }
+
     /// A published order for `people`, new in the database.
     pub async fn publish(&self, n: u128, people: &[u32]) -> OrderId {
         let order = published(n, people);

@@ -9,6 +9,7 @@ on_both!(
     inv_15_one_receipt_for_each_order_person_and_kind,
     inv_16_only_what_is_started_is_in_flight,
     inv_18_a_stale_fence_writes_nothing,
+    inv_19_a_hold_gives_back_what_was_tried_before,
     inv_18_another_worker_writes_nothing,
     inv_18_workers_at_once_share_out_what_there_is,
     inv_17_unknown_is_not_sent_again_and_leaves_the_person_untold,
@@ -98,6 +99,22 @@ async fn inv_18_a_stale_fence_writes_nothing(db: &Db) {
         .is_empty()
     );
     assert_eq!(db.state(id, 1).await, ReceiptState::Claimed);
+}
+
+/// What was claimed anew for another attempt and met a hold is anyone's, though its worker lives on.
+async fn inv_19_a_hold_gives_back_what_was_tried_before(db: &Db) {
+    let id = db.publish(1, &[0]).await;
+    let (w, other) = (db.worker("w").await, db.worker("other").await);
+    w.send(id, Kind::Order, 0, Outcome::Deferred { not_before: t(3) })
+        .await;
+    let again = w.retries(t(4)).await;
+    assert_eq!(again.len(), 1);
+    db.hold(id).await;
+    assert!(w.start(&again).await.is_empty());
+    db.resume(id).await;
+    let again = other.retries(t(5)).await;
+    assert_eq!(again.len(), 1, "it is still the first one's");
+    assert_eq!(other.start(&again).await, again);
 }
 
 async fn inv_18_another_worker_writes_nothing(db: &Db) {

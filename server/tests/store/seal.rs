@@ -65,6 +65,18 @@ async fn only_what_may_have_left_was_sent(db: &Db) {
         worker.send(order, Kind::Order, person, outcome).await;
         assert_eq!(sent(person).await.is_some(), was_sent, "person {person}");
     }
+    // A correction that nobody knows of is sent again; until then it may have arrived. One that
+    // certainly did not leave has not.
+    db.retract(order).await;
+    for (person, outcome, was_sent) in [
+        (3, Outcome::Unknown { not_before: t(100) }, true),
+        (4, Outcome::Deferred { not_before: t(100) }, false),
+    ] {
+        worker.send(order, Kind::Correction, person, outcome).await;
+        let key = key(order, Kind::Correction, person);
+        let sent = db.may_have_been_sent(&key).await.unwrap();
+        assert_eq!(sent.is_some(), was_sent, "person {person}");
+    }
 }
 
 async fn inv_23_a_cause_said_later_changes_nobodys_correction(db: &Db) {

@@ -25,10 +25,14 @@ pub struct DovecotConfig<'a> {
     pub open_without_verdict: bool,
 }
 
+pub const DOVEADM_KEY: &str = "key-of-doveadm";
+
 #[derive(Debug)]
 pub struct Dovecot {
     pub imap_port: u16,
     pub pop3_port: u16,
+    /// Its doveadm HTTP API, with the key `DOVEADM_KEY`.
+    pub doveadm_port: u16,
     /// Where a Postfix asks it to check a login.
     pub login_port: u16,
     process: Process,
@@ -37,6 +41,11 @@ pub struct Dovecot {
 impl Dovecot {
     /// `None` if Dovecot is missing.
     pub fn start(config: DovecotConfig<'_>) -> Option<Self> {
+        Self::start_at(config, free_port())
+    }
+
+    /// The same with its doveadm API on that port.
+    pub fn start_at(config: DovecotConfig<'_>, doveadm_port: u16) -> Option<Self> {
         let [dovecot] = programs(["dovecot"])?;
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
@@ -74,7 +83,8 @@ impl Dovecot {
         )
         .unwrap();
 
-        let (imap_port, pop3_port, login_port) = (free_port(), free_port(), free_port());
+        let (imap_port, pop3_port) = (free_port(), free_port());
+        let login_port = free_port();
         let privileges = if is_root() {
             AS_ROOT.to_owned()
         } else {
@@ -84,7 +94,9 @@ impl Dovecot {
             .replace("@FOLDER@", folder.path().to_str().unwrap())
             .replace("@IMAP@", &imap_port.to_string())
             .replace("@POP3@", &pop3_port.to_string())
-            .replace("@LOGIN@", &login_port.to_string());
+            .replace("@LOGIN@", &login_port.to_string())
+            .replace("@DOVEADM@", &doveadm_port.to_string())
+            .replace("@KEY@", DOVEADM_KEY);
         let file = folder.path().join("dovecot.conf");
         std::fs::write(&file, main).unwrap();
 
@@ -102,6 +114,7 @@ impl Dovecot {
             imap_port,
             pop3_port,
             login_port,
+            doveadm_port,
             process,
         })
     }
@@ -151,6 +164,13 @@ service auth {
     port = @LOGIN@
   }
 }
+service doveadm {
+  inet_listener http {
+    address = 127.0.0.1
+    port = @DOVEADM@
+  }
+}
+doveadm_api_key = @KEY@
 # Else refused logins are answered later and later.
 service anvil {
   unix_listener anvil-auth-penalty {

@@ -55,6 +55,11 @@ impl Imap {
             .get_mut()
             .write_all(format!("{tag} {command}\r\n").as_bytes())
             .unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Response {
+        let tag = format!("t{}", self.commands);
         let mut untagged = Vec::new();
         loop {
             let line = self.line();
@@ -65,6 +70,33 @@ impl Imap {
                 };
             }
             untagged.push(line);
+        }
+    }
+
+    /// `IDLE`, up to the server's `+`.
+    pub fn begin_idle(&mut self) {
+        self.commands += 1;
+        let command = format!("t{} IDLE\r\n", self.commands);
+        self.stream.get_mut().write_all(command.as_bytes()).unwrap();
+        let line = self.line();
+        assert!(line.starts_with('+'), "{line}");
+    }
+
+    pub fn end_idle(&mut self) -> Response {
+        self.stream.get_mut().write_all(b"DONE\r\n").unwrap();
+        self.answer()
+    }
+
+    /// Waits for the server to say BYE or to hang up.
+    pub fn is_ended(&mut self) -> bool {
+        loop {
+            let mut line = String::new();
+            match self.stream.read_line(&mut line) {
+                Ok(0) => return true,
+                Ok(_) if line.starts_with("* BYE") => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
         }
     }
 

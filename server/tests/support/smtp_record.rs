@@ -33,7 +33,7 @@ pub enum Fault {
     Closing,
     /// Close instead of answering DATA.
     DropAtData,
-    /// Answer DATA by 354, read one line of the body, and close.
+    /// Answer DATA by 354, read the body up to its Message-ID, and close.
     DropInBody,
     /// Read the whole body and its dot, record it, and close without an answer.
     DropAfterDot,

@@ -242,7 +242,7 @@ mod tests {
             let lints = lint_body(&format!("{ASK}\n{text}\n"));
             let expected = format!("the text names {name}, which this order does not forbid");
             assert_eq!(whats(&lints), [expected], "{text}");
-            assert_eq!(lints[0].line, Some(33), "{text}");
+            assert_eq!(lints[0].line, Some(34), "{text}");
         }
     }
 

@@ -88,7 +88,7 @@ mod tests {
             "Remove {{ apps }} by {{ order.comply_by }}: <{{ order.link }}>, {{ person.email }}\n",
         );
         assert_eq!(whats(&lints), ["the text says nowhere whom to ask"]);
-        assert_eq!(lints[0].place(), "[notice], line 29");
+        assert_eq!(lints[0].place(), "[notice], line 30");
     }
 
     #[test]

@@ -172,8 +172,8 @@ pub(super) mod tests {
         let lints = lint_body(body);
         assert_eq!(lints.len(), 1, "{lints:?}");
         let document = serde_json::to_value(&lints[0]).unwrap();
-        assert_eq!(document["where"], "[notice], line 33");
-        assert_eq!(document["line"], 33);
+        assert_eq!(document["where"], "[notice], line 34");
+        assert_eq!(document["line"], 34);
         assert_eq!(
             document["what"],
             "the text says «11 July 2020», and the deadline is 10 Jul 2020, 23:59 PDT"

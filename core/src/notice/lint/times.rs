@@ -231,7 +231,7 @@ mod tests {
                 "the text says «tonight», and the deadline is 10 Jul 2020, 23:59 PDT: that is right only if the order is published just before"
             ]
         );
-        assert_eq!(early[0].place(), "[notice], line 30");
+        assert_eq!(early[0].place(), "[notice], line 31");
         let tomorrow = EXAMPLE.replace("by tonight", "by tomorrow");
         assert_eq!(lint_at(&tomorrow, &people, "2020-07-09T19:00:00Z"), []);
         for at in [NOON, "2020-07-07T19:00:00Z"] {

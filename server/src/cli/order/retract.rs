@@ -47,7 +47,7 @@ fn words(place: &Place, id: &str, answer: &RetractAnswer) -> String {
         let exports = answer.exports_outstanding.join(", ");
         text += &format!("\nTo be undone in systems that hold state of their own: {exports}\n");
     }
-    if answer.corrections_planned > 0 {
+    if answer.corrections_planned > 0 || !answer.channels.is_empty() {
         text += &format!(
             "\nCorrections go out ahead of everything else. Where no server runs: {}\nHow they stand: {}\n",
             place.command("notices send --until-idle"),

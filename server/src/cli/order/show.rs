@@ -144,7 +144,7 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
 /// The words that somebody gave with a step.
 fn remark(entry: &Entry) -> String {
     let details: serde_json::Value = serde_json::from_str(&entry.details).unwrap_or_default();
-    ["reason", "remark", "to"]
+    ["reason", "remark", "to", "cause"]
         .iter()
         .find_map(|key| details.get(key)?.as_str().map(str::to_owned))
         .unwrap_or_default()

@@ -223,6 +223,7 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
             &format!("extend {id} --to TIME"),
         )
     };
+    let waits_at_channels = shown.channels.iter().any(|at| !at.is_finished());
     let rows = match shown.state {
         "draft" => vec![
             step("change its text (an author)", &format!("revise {id} FILE")),
@@ -256,7 +257,7 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
                     "let its notices go on (a responder)",
                     &format!("resume {id}"),
                 ));
-            } else if shown.notices.planned > 0 {
+            } else if shown.notices.planned > 0 || waits_at_channels {
                 rows.push(send("send what is due, where no server does"));
             }
             rows.push(step(
@@ -275,7 +276,7 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
         "expired" => vec![retract()],
         _ => {
             let mut rows = Vec::new();
-            if shown.corrections.planned > 0 {
+            if shown.corrections.planned > 0 || waits_at_channels {
                 rows.push(send("send the corrections, where no server does"));
             }
             let retraction = shown.order.retraction();

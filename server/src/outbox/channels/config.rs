@@ -126,6 +126,27 @@ impl ChannelConfig {
         self.target().map(|_| ()).or_else(fail)
     }
 
+    /// The text without what is secret here: address, token and key.
+    pub(super) fn blank(&self, text: &str) -> String {
+        /// A shorter one could be any word, and is no secret worth the name.
+        const SHORTEST: usize = 4;
+        let path = self.target().map(|target| target.path).unwrap_or_default();
+        let (way, query) = path.split_once('?').unwrap_or((&path, ""));
+        let secrets = [&self.token, &self.secret].into_iter().flatten();
+        let secrets = secrets.map(|secret| secret.reveal().to_owned());
+        let mut hidden: Vec<String> = [self.url.as_str(), &path, way, query]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(secrets)
+            .filter(|part| part.len() >= SHORTEST)
+            .collect();
+        // The longer first: it may hold the shorter.
+        hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        hidden
+            .iter()
+            .fold(text.to_owned(), |text, part| text.replace(part, "…"))
+    }
+
     pub(super) fn target(&self) -> Result<Target, String> {
         let url = match (self.url.as_str(), self.shape) {
             ("", Shape::Telegram) => TELEGRAM,
@@ -247,6 +268,18 @@ mod tests {
         ] {
             read(&text.replace("  ", "\n")).unwrap();
         }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_question_shows_no_secret() {
+        let config: ChannelConfig = toml::from_str(
+            r#"name = "a"  shape = "plain"  url = "https://h.test/hooks/T0/B1?sig=y77"  secret = "s3cret""#.replace("  ", "\n").as_str(),
+        )
+        .unwrap();
+        assert_eq!(
+            config.blank("no /hooks/T0/B1 here (sig=y77; s3cret): /hooks/T0/B1?sig=y77"),
+            "no … here (…; …): …"
+        );
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(super) async fn deliver(
 async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held) -> Settled {
     let (outcome, detail) = match write(desk, channels, &claim).await {
         Err(NoPost::Never(why)) => (Outcome::Rejected, format!("not sent: {why}")),
-        Err(NoPost::NotNow(error)) => deferred(desk, &claim, None, error.to_string()),
+        Err(NoPost::NotNow(why)) => deferred(desk, &claim, None, why),
         Ok((channel, post)) => send(desk, channels, channel, &post, &claim, held).await,
     };
     if outcome != Outcome::Accepted {
@@ -121,7 +121,7 @@ async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held
 
 enum NoPost {
     Never(String),
-    NotNow(StoreError),
+    NotNow(String),
 }
 
 async fn write<'a>(
@@ -130,6 +130,7 @@ async fn write<'a>(
     claim: &Claim,
 ) -> Result<(&'a Channel, Post), NoPost> {
     let key = claim.key;
+    desk.heard_of(&key).map_err(NoPost::NotNow)?;
     let brief = Brief {
         key,
         was_refused: false,
@@ -143,7 +144,9 @@ async fn write<'a>(
         ))
     })?;
     let answers = match key.kind {
-        Kind::Correction => answered(desk, &key).await.map_err(NoPost::NotNow)?,
+        Kind::Correction => answered(desk, &key)
+            .await
+            .map_err(|error| NoPost::NotNow(error.to_string()))?,
         _ => None,
     };
     let post = Post {
@@ -199,7 +202,7 @@ async fn send(
             .push(("x-countermand-signature", signature));
     }
     match http::send(target, tls, outgoing, channels.patience, held).await {
-        Ok(answer) => judge(desk, config.shape, &answer, claim),
+        Ok(answer) => judge(desk, config, &answer, claim),
         Err(Failure::NotSent(why)) => deferred(desk, claim, None, why),
         Err(Failure::Lost(why)) => unknown(desk, claim, why),
     }
@@ -207,11 +210,11 @@ async fn send(
 
 /// What a status means. A server that says 5xx says that it did not do it, unless it is one that asked
 /// another and knows no answer.
-fn judge(desk: &Desk, shape: Shape, answer: &Answer, claim: &Claim) -> (Outcome, String) {
-    let said = said(answer);
+fn judge(desk: &Desk, config: &ChannelConfig, answer: &Answer, claim: &Claim) -> (Outcome, String) {
+    let said = said(config, answer);
     match answer.status {
         200..=299 => {
-            let id = shapes::message_id(shape, answer);
+            let id = shapes::message_id(config.shape, answer);
             (Outcome::Accepted, detail(answer.status, id.as_deref()))
         }
         300..=399 => (
@@ -253,12 +256,14 @@ fn unknown(desk: &Desk, claim: &Claim, detail: String) -> (Outcome, String) {
     (Outcome::Unknown { not_before }, detail)
 }
 
-/// A status and the first words of the answer, on one line.
-fn said(answer: &Answer) -> String {
+/// A status and the first words of the answer, on one line. Many a page of error repeats what it was
+/// asked; what is a secret of the config's is blanked.
+fn said(config: &ChannelConfig, answer: &Answer) -> String {
     const MOST: usize = 200;
     let words = String::from_utf8_lossy(&answer.body);
     let words: Vec<&str> = words.split_whitespace().collect();
-    let words: String = words.join(" ").chars().take(MOST).collect();
+    let words = config.blank(&words.join(" "));
+    let words: String = words.chars().take(MOST).collect();
     format!("{} {words}", answer.status).trim_end().to_owned()
 }
 

@@ -191,7 +191,7 @@ pub(in crate::web) async fn cause(
 }
 
 async fn retracted(web: &Web, by: &SignedIn, order: &Order) -> Answer {
-    let answer = web.app.answer(order.clone()).await?;
+    let answer = web.app.answer(order).await?;
     let zone = zone(web, by, Some(order));
     page(Done {
         shell: shell(web, by).await?,

@@ -63,7 +63,15 @@ pub(super) fn history(order: &Order, entries: &[Entry], now: Timestamp) -> Vec<E
                 comply_by = text("to").parse().unwrap_or(comply_by);
                 format!("to {}", for_people(comply_by.at(), &zone))
             }),
-            "order.retract" => (What::Retracted, text("reason").to_owned()),
+            "order.retract" => (What::Retracted, {
+                let cause = text("cause");
+                let cause = if cause.is_empty() {
+                    String::new()
+                } else {
+                    format!(" How it came to this: {cause}")
+                };
+                format!("{}{cause}", text("reason"))
+            }),
             "order.cause" => (What::Cause, text("cause").to_owned()),
             _ => continue,
         };

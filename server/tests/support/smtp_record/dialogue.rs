@@ -288,7 +288,11 @@ impl Dialogue<'_> {
     ) -> std::io::Result<bool> {
         say(stream, "354 go on").await?;
         if open.fault == Fault::DropInBody {
-            stream.read_until(b'\n', &mut Vec::new()).await?;
+            let mut bytes = Vec::new();
+            while message_id(&bytes).is_empty() && stream.read_until(b'\n', &mut bytes).await? > 0 {
+            }
+            self.shared
+                .note(|log| log.attempts[attempt].message_id = message_id(&bytes));
             return Ok(false);
         }
         let mut bytes = Vec::new();

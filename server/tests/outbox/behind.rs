@@ -1,0 +1,145 @@
+//! A sender whose process is behind others on the same database, and doors that report late.
+
+use std::sync::Arc;
+
+use countermand::app::App;
+use countermand::clock::CountingIds;
+use countermand::live::Live;
+use countermand::outbox::compose::{Desk, NoMail};
+use countermand::outbox::survey::Survey;
+use countermand::store::Claim;
+use countermand_core::actor::Actor;
+use countermand_core::change::{Change, Commit, Refusal};
+use countermand_core::id::PersonId;
+use countermand_core::index::Mode;
+use countermand_core::notice::channel::Lane;
+use countermand_core::notice::{Key, Kind};
+use countermand_core::order::Order;
+use jiff::SignedDuration;
+
+use crate::support::app::{RESPONDER, TIKTOK, World, operator};
+use crate::support::sending::FROM;
+
+const ANA: &str = "ana@corp.test";
+
+/// Another process on the same database. It knows what was committed by now, and nothing later.
+async fn another(world: &World) -> App {
+    let app = &world.app;
+    let policy = app.config.gate.policy();
+    let live = Live::open(app.store.clone(), app.clock.clone(), policy, Mode::Enforce);
+    let (live, ids) = (live.await.unwrap(), Arc::new(CountingIds::default()));
+    App::over(
+        app.store.clone(),
+        live,
+        app.clock.clone(),
+        ids,
+        app.config.clone(),
+    )
+    .await
+    .unwrap()
+}
+
+fn desk(app: &App) -> Arc<Desk> {
+    let office = Arc::new(app.clone());
+    let desk = Desk::new(
+        app.store.clone(),
+        office,
+        app.clock.clone(),
+        FROM.to_owned(),
+    );
+    Arc::new(desk.unwrap())
+}
+
+async fn company() -> World {
+    let world = World::new().await;
+    world.people(&["ana@corp.test,,Ana,all-staff,en,UTC"]).await;
+    world
+        .iphones(&["ana@corp.test,1,eas:A1,com.zhiliaoapp.musically"])
+        .await;
+    world
+}
+
+fn claim(app: &App, order: &Order, kind: Kind) -> Claim {
+    let person = app.live.view().person_called(ANA).unwrap().id;
+    let key = Key {
+        order: order.id,
+        person,
+        kind,
+    };
+    Claim {
+        key,
+        fence: 1,
+        attempt: 1,
+    }
+}
+
+/// A retry may be claimed by whoever asks first, so by somebody who has not heard of its order, or of
+/// the retraction. It is for later then: rejected would be for good, and a correction has to say what it
+/// corrects.
+#[tokio::test]
+async fn inv_19_nothing_is_given_up_by_a_process_that_has_not_heard_of_it() {
+    let world = company().await;
+    let unaware = another(&world).await;
+    let order = world.publish(TIKTOK).await;
+    let notice = claim(&world.app, &order, Kind::Order);
+    let mail = desk(&unaware).mail(&notice).await;
+    assert!(matches!(mail, Err(NoMail::NotNow(_))), "{mail:?}");
+    unaware.live.follow().await.unwrap();
+    desk(&unaware).mail(&notice).await.unwrap();
+
+    let responder = operator(RESPONDER);
+    let id = order.id.to_string();
+    world.tell(&order, ANA).await;
+    world
+        .app
+        .retract(&responder, &id, "sent in error")
+        .await
+        .unwrap();
+    let correction = claim(&world.app, &order, Kind::Correction);
+    let mail = desk(&unaware).mail(&correction).await;
+    assert!(matches!(mail, Err(NoMail::NotNow(_))), "{mail:?}");
+    unaware.live.follow().await.unwrap();
+    let mail = desk(&unaware).mail(&correction).await.unwrap();
+    assert!(String::from_utf8_lossy(mail.bytes()).contains("sent in error"));
+}
+
+/// A door that was cut off goes on refusing, and reports it after the retraction; and it may not be
+/// certain who that was.
+#[tokio::test]
+async fn inv_23_who_was_perhaps_refused_after_the_retraction_is_looked_for() {
+    let world = company().await;
+    let order = world.publish(TIKTOK).await;
+    let id = order.id.to_string();
+    let app = &world.app;
+    app.retract(&operator(RESPONDER), &id, "sent in error")
+        .await
+        .unwrap();
+    let mut survey = Survey::new(desk(app), "w", Lane::People);
+    survey.take(&[]).await.unwrap();
+    assert_eq!(survey.planned(), 0);
+
+    let person = app.live.view().person_called(ANA).unwrap().id;
+    let refusal = Refusal {
+        fingerprint: 1,
+        at: app.now(),
+        person: Some(person),
+        certain: false,
+        orders: [order.id].into(),
+        known: "{}".to_owned(),
+    };
+    let commit = Commit {
+        actor: Actor::System("gate".to_owned()),
+        at: app.now(),
+        change: Change::Refusals(vec![refusal]),
+    };
+    app.store.commit(&commit).await.unwrap();
+    world.clock.set(app.now() + SignedDuration::from_secs(5));
+    app.live.follow().await.unwrap();
+    survey.take(&[]).await.unwrap();
+    let offer = survey.offer(9);
+    let wanted: Vec<(Kind, &[PersonId])> = offer
+        .iter()
+        .map(|wanted| (wanted.kind, wanted.people.as_slice()))
+        .collect();
+    assert_eq!(wanted, [(Kind::Correction, [person].as_slice())]);
+}
