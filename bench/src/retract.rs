@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use countermand::app::App;
+use countermand::clock::{Clock as _, SystemClock};
 use countermand::serve::{self, Options};
 use countermand::store::{Outcome, Settled, Store, Turn, Wanted};
 use countermand_core::actor::Actor;
@@ -135,12 +136,12 @@ async fn accepted(app: &App, store: &Store, order: OrderId, people: usize) -> an
     let all: Vec<PersonId> = app
         .live
         .view()
-        .to_tell(order, jiff::Timestamp::now())
+        .to_tell(order, SystemClock.now())
         .iter()
         .take(people)
         .map(PersonId)
         .collect();
-    let turn = async |turn: Turn| store.turn("bench", &turn, jiff::Timestamp::now()).await;
+    let turn = async |turn: Turn| store.turn("bench", &turn, SystemClock.now()).await;
     for people in all.chunks(5_000) {
         let claimed = turn(Turn {
             claim: vec![Wanted {
@@ -183,7 +184,7 @@ fn phone(person: usize) -> anyhow::Result<IncomingReport> {
         os_version: None,
         visibility: Visibility::Full,
         complete: true,
-        seen_at: jiff::Timestamp::now(),
+        seen_at: SystemClock.now(),
         apps: vec![IncomingApp {
             package_id: "com.zhiliaoapp.musically".to_owned(),
             ..IncomingApp::default()

@@ -78,14 +78,13 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
         text: kind.text_name().to_owned(),
         what,
     };
-    let plain = Values::of(context, zone, Words::plain());
     let own_words = Own { subject, body };
-    match written(kind, own_words, context, zone, &plain, language) {
+    match written(kind, own_words, context, zone, language) {
         // Whatever its author wrote, a correction goes out: our own words say all that it must.
         Err(_) if kind == Kind::Correction => {
             let (subject, body) = default_text(kind);
             let own_words = Own { subject, body };
-            written(kind, own_words, context, zone, &plain, OURS).map_err(fail)
+            written(kind, own_words, context, zone, OURS).map_err(fail)
         }
         done => done.map_err(fail),
     }
@@ -103,17 +102,17 @@ fn written(
     own: Own<'_>,
     context: &Context<'_>,
     zone: &str,
-    plain: &Values,
     language: &str,
 ) -> Result<Rendered, String> {
-    let mut subject = fill(&compile(own.subject)?, plain)?;
+    let plain = Values::of(context, zone, Words::plain());
+    let mut subject = fill(&compile(own.subject)?, &plain)?;
     subject = subject.replace(['\r', '\n'], " ").trim().to_owned();
     if kind == Kind::Correction && !subject.to_lowercase().contains("correction") {
         subject = format!("CORRECTION: {subject}");
     }
     // The text part is the Markdown as people read it; only the HTML part needs values escaped.
     let body = compile(own.body)?;
-    let (own, ours) = compose(kind, &body, context, zone, plain)?;
+    let (own, ours) = compose(kind, &body, context, zone, &plain)?;
     let html = if plain.words.are_alike() {
         to_html(&own, &ours, language)
     } else {
@@ -430,9 +429,8 @@ fn try_text(kind: Kind, context: &Context<'_>) -> Result<(), RenderError> {
         }
     }
     let zone = zone_of(context.person, order);
-    let plain = Values::of(context, zone, Words::plain());
     let own = Own { subject, body };
-    written(kind, own, context, zone, &plain, chosen.language)
+    written(kind, own, context, zone, chosen.language)
         .map(|_| ())
         .map_err(fail)
 }
