@@ -86,7 +86,9 @@ impl World<'_> {
         self.turn(at, WELL).await?;
         self.ask().await?;
         self.land(at).await?;
-        self.turn(at, WELL).await
+        self.turn(at, WELL).await?;
+        // What that turn began may leave in this same step.
+        self.ask().await
     }
 
     /// Whether a claim for another attempt is held, so that a hold can come between it and its start.
