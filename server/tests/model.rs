@@ -20,7 +20,7 @@ use model::world::House;
 use tokio::runtime::Runtime;
 
 /// Histories of one run, in shards that run beside each other.
-const IN_CI: u64 = 6_000;
+const IN_CI: u64 = 2_000;
 const ELSEWHERE: u64 = 2_000;
 const SHARDS: u64 = 16;
 const FEWEST_STEPS: usize = 8;
