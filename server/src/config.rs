@@ -9,6 +9,7 @@ use countermand_core::index::Mode;
 use countermand_core::verdict::{Channel, GatePolicy};
 use serde::{Deserialize, Serialize};
 
+use crate::listen::Listen;
 use crate::outbox::bounces::BouncesConfig;
 use crate::outbox::channels::{self, ChannelConfig};
 use crate::outbox::limits::LimitsConfig;
@@ -208,6 +209,13 @@ impl Default for GateConfig {
 }
 
 impl GateConfig {
+    /// Where Postfix asks, if anywhere.
+    pub fn postfix(&self, data: &Path) -> Result<Option<Listen>, String> {
+        let text = Some(&self.postfix_listen).filter(|text| !text.is_empty());
+        let listen = text.map(|text| Listen::parse(text, data)).transpose();
+        listen.map_err(|why| format!("[gate] postfix_listen {why}"))
+    }
+
     pub fn policy(&self) -> GatePolicy {
         GatePolicy {
             unknown_person: self.unknown_person,
@@ -285,6 +293,7 @@ impl Config {
             .map_err(|e| format!("[notices.smtp] {e}"))?;
         (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
         channels::check(&self.notices.channels)?;
+        self.gate.postfix(Path::new("."))?;
         crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod failpoint;
 pub mod gate;
 pub mod import;
+pub mod listen;
 pub mod live;
 pub mod outbox;
 pub mod serve;

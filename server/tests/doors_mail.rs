@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use countermand::config::GateConfig;
 use countermand::gate::Gate;
-use countermand::gate::postfix::{self, Listener};
+use countermand::gate::postfix;
+use countermand::listen::{Admit, Listen, Listener};
 use countermand_core::order::Order;
 use support::app::{Listening, RESPONDER, SECRET, TIKTOK, World, operator};
 use support::dovecot::{DOVEADM_KEY, Dovecot, DovecotConfig, Login};
@@ -132,9 +133,9 @@ impl Company {
 fn policy(company: &Company) -> (u16, tokio::runtime::Runtime) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let port = free_port();
-    let folder = std::path::Path::new("/");
+    let listen = Listen::Tcp(([127, 0, 0, 1], port).into());
     let listener = runtime
-        .block_on(Listener::bind(&format!("127.0.0.1:{port}"), folder))
+        .block_on(Listener::bind(&listen, Admit::Group))
         .unwrap();
     runtime.spawn(postfix::serve(company.gate.clone(), listener));
     (port, runtime)

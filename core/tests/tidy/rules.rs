@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["outbox"]),
     ("clock", &[]),
     ("failpoint", &[]),
+    ("listen", &[]),
     ("store", &[]),
     ("live", &["store"]),
     ("outbox", &["store"]),
@@ -41,8 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Plain values that every module is handed, and the moments that any may pass.
-const ANYWHERE: &[&str] = &["config", "clock", "failpoint"];
+/// Plain values that every module is handed, the moments that any may pass, and the one way to listen.
+const ANYWHERE: &[&str] = &["config", "clock", "failpoint", "listen"];
 
 /// Where the parts are put together: they may use everything.
 const OUTERMOST: &[&str] = &["main", "lib", "serve"];

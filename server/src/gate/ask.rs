@@ -25,6 +25,40 @@ pub struct Asked {
     pub garbled: bool,
 }
 
+impl Asked {
+    /// A key that is none makes the whole question one that can't be read for certain.
+    pub(super) fn of(
+        person: Option<String>,
+        keys: &[String],
+        channel: Channel,
+        vouched: bool,
+    ) -> Asked {
+        let keys: Result<Vec<_>, _> = keys.iter().map(|key| key.parse()).collect();
+        Asked {
+            garbled: keys.is_err(),
+            question: Question {
+                person,
+                keys: keys.unwrap_or_default(),
+                channel,
+            },
+            vouched,
+        }
+    }
+
+    /// Nothing of it can be read.
+    pub(super) fn unreadable(channel: Channel) -> Asked {
+        Asked {
+            question: Question {
+                person: None,
+                keys: Vec::new(),
+                channel,
+            },
+            vouched: false,
+            garbled: true,
+        }
+    }
+}
+
 /// A verdict as the door is told it.
 #[derive(Clone, Debug)]
 pub struct Answer {

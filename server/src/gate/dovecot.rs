@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse as _;
-use countermand_core::verdict::{Channel, Decision, Question};
+use countermand_core::verdict::{Channel, Decision};
 
 use super::ask::{Asked, Outcome};
 use super::sessions::Peer;
@@ -79,28 +79,11 @@ fn understood(request: &DovecotRequest) -> Option<Asked> {
         (None, None) => Channel::Imap,
         (Some(_), None) => return None,
     };
-    let keys: Result<Vec<_>, _> = request.keys().iter().map(|key| key.parse()).collect();
-    let garbled = keys.is_err();
-    Some(Asked {
-        question: Question {
-            person: request.person().map(str::to_owned),
-            keys: keys.unwrap_or_default(),
-            channel,
-        },
-        vouched: true,
-        garbled,
-    })
+    let person = request.person().map(str::to_owned);
+    Some(Asked::of(person, &request.keys(), channel, true))
 }
 
 fn garbled(error: &dyn std::fmt::Display) -> Asked {
     tracing::warn!(%error, "Dovecot's question can't be read; it is judged as of an unknown device");
-    Asked {
-        question: Question {
-            person: None,
-            keys: Vec::new(),
-            channel: Channel::Imap,
-        },
-        vouched: false,
-        garbled: true,
-    }
+    Asked::unreadable(Channel::Imap)
 }

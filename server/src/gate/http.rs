@@ -154,23 +154,16 @@ fn read(route: &str, request: &Request) -> Original {
 }
 
 fn understood(route: &str, request: &Request, read: GateRequest) -> Original {
-    let keys: Result<Vec<_>, _> = read.keys.iter().map(|key| key.parse()).collect();
-    let garbled = keys.is_err();
-    let keys = keys.unwrap_or_default();
+    let asked = Asked::of(read.person, &read.keys, read.channel, read.vouched);
     // Where the path of the call is the original one, so is its method; a header could be the client's.
     let is_original = request.uri().path().len() > route.len() + 1;
     let is_options = request.method() == Method::OPTIONS || (read.is_options && !is_original);
     Original {
-        is_bare_options: is_options && keys.is_empty() && !garbled && read.eas.is_some(),
-        asked: Asked {
-            question: Question {
-                person: read.person,
-                keys,
-                channel: read.channel,
-            },
-            vouched: read.vouched,
-            garbled,
-        },
+        is_bare_options: is_options
+            && asked.question.keys.is_empty()
+            && !asked.garbled
+            && read.eas.is_some(),
+        asked,
         eas: read.eas,
     }
 }

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse as _;
-use countermand_core::verdict::{Channel, Decision, Question};
+use countermand_core::verdict::{Channel, Decision};
 
 use super::ask::{Asked, Outcome};
 use super::wire::nginx_mail::{self as wire, MailProxyRequest};
@@ -22,11 +22,14 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
     let (asked, protocol) = match MailProxyRequest::read(request.headers()) {
         Ok(read) => {
             let protocol = read.channel;
-            (understood(read), protocol)
+            // Only a certificate vouches for anybody; a key that can't be read is none.
+            let mut asked = Asked::of(read.login, &read.keys, protocol, true);
+            asked.vouched = !asked.question.keys.is_empty();
+            (asked, protocol)
         }
         Err(error) => {
             tracing::warn!(%error, "nginx's question can't be read; it is judged as of an unknown device");
-            (unreadable(), Channel::Imap)
+            (Asked::unreadable(Channel::Imap), Channel::Imap)
         }
     };
     let (outcome, _) = gate.answer(Route::NginxMail, &asked, began).await;
@@ -62,31 +65,4 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
         },
     }
     (StatusCode::OK, headers).into_response()
-}
-
-fn understood(request: MailProxyRequest) -> Asked {
-    let keys: Result<Vec<_>, _> = request.keys.iter().map(|key| key.parse()).collect();
-    let garbled = keys.is_err();
-    let keys = keys.unwrap_or_default();
-    Asked {
-        vouched: !keys.is_empty(),
-        question: Question {
-            person: request.login,
-            keys,
-            channel: request.channel,
-        },
-        garbled,
-    }
-}
-
-fn unreadable() -> Asked {
-    Asked {
-        question: Question {
-            person: None,
-            keys: Vec::new(),
-            channel: Channel::Imap,
-        },
-        vouched: false,
-        garbled: true,
-    }
 }

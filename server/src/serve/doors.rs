@@ -19,6 +19,7 @@ use crate::config::GateConfig;
 use crate::gate::metrics::DoorFigures;
 use crate::gate::page::{self, RefusedInfo};
 use crate::gate::{Gate, postfix};
+use crate::listen::{Admit, Listener};
 use crate::web::pages as look;
 use crate::web::pages::When;
 
@@ -30,21 +31,21 @@ pub async fn open_for_postfix(
     gate: &Arc<Gate>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
-    let address = &app.config.gate.postfix_listen;
-    if address.is_empty() {
+    let config = &app.config.gate;
+    let Some(listen) = config.postfix(data).map_err(anyhow::Error::msg)? else {
         return Ok(());
-    }
-    match postfix::Listener::bind(address, data).await {
+    };
+    match Listener::bind(&listen, Admit::Group).await {
         Ok(listener) => {
             tasks.spawn(postfix::serve(gate.clone(), listener));
             Ok(())
         }
-        Err(error) if *address == GateConfig::default().postfix_listen => {
+        Err(error) if config.postfix_listen == GateConfig::default().postfix_listen => {
             tracing::warn!(%error, "no socket for Postfix; [gate] postfix_listen names another place, \"\" none");
             Ok(())
         }
         Err(error) => Err(error).with_context(|| {
-            format!("can't listen for Postfix on {address}; [gate] postfix_listen in the config changes it, and \"\" closes that door")
+            format!("can't listen for Postfix on {listen}; [gate] postfix_listen in the config changes it, and \"\" closes that door")
         }),
     }
 }

@@ -23,6 +23,7 @@ use crate::clock::ShiftedClock;
 use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
 use crate::gate::{self, Gate};
+use crate::listen::{Admit, Listener};
 use crate::outbox::bounces::{lmtp, maildir};
 use crate::outbox::channels::{self, Channels};
 use crate::outbox::rehearsal::Rehearsal;
@@ -249,11 +250,12 @@ async fn read_bounces(
         tasks.spawn(maildir::watch(dir, intake.clone()));
     }
     if let Some(listen) = listen {
-        let listener = lmtp::Listener::bind(&listen).await;
+        // A mail server seldom runs as ours.
+        let listener = Listener::bind(&listen, Admit::Everyone).await;
         let listener = listener.with_context(|| {
-            format!("can't listen for bounces on {listen:?}; [notices.bounces] lmtp_listen in the config names it")
+            format!("can't listen for bounces on {listen}; [notices.bounces] lmtp_listen in the config names it")
         })?;
-        tasks.spawn(listener.serve(intake));
+        tasks.spawn(lmtp::serve(listener, intake));
     }
     Ok(())
 }

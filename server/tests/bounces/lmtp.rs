@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use countermand::outbox::bounces::lmtp::Listener;
-use countermand::outbox::bounces::{Intake, LARGEST, Listen, Mail};
+use countermand::listen::{Admit, Listen, Listener};
+use countermand::outbox::bounces::{Intake, LARGEST, Mail, lmtp};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
 use super::intake::{MIA, SAM, stage};
@@ -80,9 +80,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 async fn tcp(intake: Arc<impl Intake>) -> Client<tokio::net::TcpStream> {
     let listen = Listen::Tcp("127.0.0.1:0".parse().unwrap());
-    let listener = Listener::bind(&listen).await.unwrap();
+    let listener = Listener::bind(&listen, Admit::Everyone).await.unwrap();
     let port = listener.port().unwrap();
-    tokio::spawn(listener.serve(intake));
+    tokio::spawn(lmtp::serve(listener, intake));
     Client::new(
         tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
@@ -173,11 +173,14 @@ async fn steps_out_of_order_and_what_is_too_large_are_refused() {
 #[tokio::test]
 async fn whoever_errs_too_often_and_whoever_is_one_too_many_is_sent_away() {
     let intake = Arc::new(Box_::default());
-    let listener = Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap()))
-        .await
-        .unwrap();
+    let listener = Listener::bind(
+        &Listen::Tcp("127.0.0.1:0".parse().unwrap()),
+        Admit::Everyone,
+    )
+    .await
+    .unwrap();
     let port = listener.port().unwrap();
-    tokio::spawn(listener.serve(intake));
+    tokio::spawn(lmtp::serve(listener, intake));
     let connect = async || {
         tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
@@ -209,13 +212,13 @@ async fn a_bounce_over_a_unix_socket_takes_told_back_before_it_is_answered() {
     let listen = config.listen(folder.path()).unwrap().unwrap();
     let socket = Path::new(&folder.path().join("b.sock")).to_owned();
     // A server that is gone has left its socket.
-    drop(Listener::bind(&listen).await.unwrap());
+    drop(Listener::bind(&listen, Admit::Everyone).await.unwrap());
     assert!(socket.exists());
-    let listener = Listener::bind(&listen).await.unwrap();
+    let listener = Listener::bind(&listen, Admit::Everyone).await.unwrap();
     let bounces = Arc::new(countermand::app::bounces::Bounces::new(
         stage.world.app.clone(),
     ));
-    tokio::spawn(listener.serve(bounces));
+    tokio::spawn(lmtp::serve(listener, bounces));
     let stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
     let mut client = Client::new(stream).await;
     client.say("LHLO relay").await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use countermand::app::App;
 use countermand::app::bounces::Bounces;
-use countermand::outbox::bounces::{Listen, lmtp};
+use countermand::listen::{Admit, Listen, Listener};
+use countermand::outbox::bounces::lmtp;
 use countermand::outbox::office::Office as _;
 use countermand::outbox::smtp::SmtpConfig;
 use countermand::outbox::transport::Transport;
@@ -321,9 +322,9 @@ async fn inv_35_a_real_postfix_returns_what_the_next_hop_refuses_and_told_is_tak
     let world = world(3, Vec::new()).await;
     let bounces = Arc::new(Bounces::new(world.app.clone()));
     let listen = Listen::Tcp("127.0.0.1:0".parse().unwrap());
-    let listener = lmtp::Listener::bind(&listen).await.unwrap();
+    let listener = Listener::bind(&listen, Admit::Everyone).await.unwrap();
     let lmtp_port = listener.port().unwrap();
-    tokio::spawn(listener.serve(bounces));
+    tokio::spawn(lmtp::serve(listener, bounces));
     let started = tokio::task::block_in_place(|| Postfix::start(next_hop.port(), lmtp_port));
     let Some(postfix) = started else {
         return;

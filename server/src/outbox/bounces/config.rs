@@ -1,11 +1,11 @@
 //! `[notices.bounces]` of the config file.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use countermand_core::notice::mark;
 use serde::Deserialize;
 
+use crate::listen::Listen;
 use crate::outbox::message::bare_address;
 
 /// RFC 5321, 4.5.3.1.1.
@@ -27,12 +27,6 @@ pub struct BouncesConfig {
     pub only_marked: bool,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Listen {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
 impl BouncesConfig {
     /// Whether notices carry a mark.
     pub fn is_on(&self) -> bool {
@@ -44,18 +38,11 @@ impl BouncesConfig {
     }
 
     pub fn listen(&self, data: &Path) -> Result<Option<Listen>, String> {
-        let Some(text) = &self.lmtp_listen else {
-            return Ok(None);
-        };
-        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-            return Ok(Some(Listen::Unix(data.join(path))));
-        }
-        match text.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() => Ok(Some(Listen::Tcp(address))),
-            _ => Err(format!(
-                "lmtp_listen «{text}»: expected a loopback address with its port, such as \"127.0.0.1:2424\", or \"unix:PATH\"; whoever reaches it can hand in bounces"
-            )),
-        }
+        let listen = self.lmtp_listen.as_ref();
+        let listen = listen.map(|text| Listen::parse(text, data));
+        listen
+            .transpose()
+            .map_err(|why| format!("lmtp_listen {why}"))
     }
 
     /// What serde cannot see.
@@ -102,24 +89,6 @@ mod tests {
 
     fn config(text: &str) -> BouncesConfig {
         toml::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn only_loopback_and_sockets_are_listened_on() {
-        let listen =
-            |text: &str| config(&format!("lmtp_listen = \"{text}\"")).listen(Path::new("data"));
-        assert_eq!(
-            listen("unix:b.sock"),
-            Ok(Some(Listen::Unix("data/b.sock".into())))
-        );
-        assert!(matches!(listen("127.0.0.1:2424"), Ok(Some(Listen::Tcp(_)))));
-        assert!(matches!(listen("[::1]:24"), Ok(Some(Listen::Tcp(_)))));
-        for wrong in ["0.0.0.0:2424", "192.0.2.1:24", "2424", "unix:", "localhost"] {
-            assert!(
-                listen(wrong).unwrap_err().contains("127.0.0.1:2424"),
-                "{wrong}"
-            );
-        }
     }
 
     #[test]

@@ -4,20 +4,15 @@
 //! Everything is limited: line, mail, recipients, commands, connections and patience.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{
-    AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite,
-    AsyncWriteExt as _, BufReader,
-};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Intake, LARGEST, Listen, Mail};
+use super::{Intake, LARGEST, Mail};
+use crate::listen::{Listener, Stream};
 
 const CONNECTIONS: usize = 16;
 /// RFC 5321, 4.5.3.1.4 asks for 512; some extensions need more.
@@ -30,112 +25,46 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A mail that goes on and on is cut off; what is merely too large is heard out and refused.
 const LONGEST_HEARD: usize = 64 * LARGEST;
 
-/// What is heard, and what is said.
-type Ends = (
-    Box<dyn AsyncRead + Send + Unpin>,
-    Box<dyn AsyncWrite + Send + Unpin>,
-);
-
-fn ends(
-    read: impl AsyncRead + Send + Unpin + 'static,
-    write: impl AsyncWrite + Send + Unpin + 'static,
-) -> Ends {
-    (Box::new(read), Box::new(write))
-}
-
-/// An open door.
-#[derive(Debug)]
-pub enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    pub async fn bind(listen: &Listen) -> io::Result<Listener> {
-        match listen {
-            Listen::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await?)),
-            Listen::Unix(path) => {
-                clear(path).await?;
-                let listener = UnixListener::bind(path)?;
-                // Like a loopback port it is open to this machine's users: a mail server seldom runs
-                // as ours. The folder can say more.
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-                Ok(Listener::Unix(listener))
+/// Hears everybody, for ever.
+pub async fn serve(listener: Listener, intake: Arc<impl Intake>) {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let mut stream = match listener.accept().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection with bounces was lost");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
             }
-        }
-    }
-
-    /// Where a TCP door is.
-    pub fn port(&self) -> Option<u16> {
-        match self {
-            Listener::Tcp(tcp) => Some(tcp.local_addr().ok()?.port()),
-            Listener::Unix(_) => None,
-        }
-    }
-
-    /// Hears everybody, for ever.
-    pub async fn serve(self, intake: Arc<impl Intake>) {
-        let free = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted: io::Result<Ends> = match &self {
-                Listener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| {
-                    let _ = stream.set_nodelay(true);
-                    let (read, write) = stream.into_split();
-                    ends(read, write)
-                }),
-                Listener::Unix(unix) => unix.accept().await.map(|(stream, _)| {
-                    let (read, write) = stream.into_split();
-                    ends(read, write)
-                }),
+        };
+        let (free, intake) = (Arc::clone(&free), Arc::clone(&intake));
+        tokio::spawn(async move {
+            let Ok(_one) = free.try_acquire() else {
+                let busy = stream.write_all(b"421 4.7.0 too many connections; come again\r\n");
+                let _ = timeout(PATIENCE, busy).await;
+                return;
             };
-            let (read, mut write) = match accepted {
-                Ok(ends) => ends,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection with bounces was lost");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
+            let mut dialogue = Dialogue {
+                stream: BufReader::new(stream),
+                greeted: false,
+                sender: false,
+                to: Vec::new(),
             };
-            let (free, intake) = (Arc::clone(&free), Arc::clone(&intake));
-            tokio::spawn(async move {
-                let Ok(_one) = free.try_acquire() else {
-                    let busy = write.write_all(b"421 4.7.0 too many connections; come again\r\n");
-                    let _ = timeout(PATIENCE, busy).await;
-                    return;
-                };
-                let mut dialogue = Dialogue {
-                    read: BufReader::new(read),
-                    write,
-                    greeted: false,
-                    sender: false,
-                    to: Vec::new(),
-                };
-                if let Err(error) = dialogue.run(&*intake).await {
-                    tracing::debug!(%error, "a connection with bounces ended");
-                }
-            });
-        }
+            if let Err(error) = dialogue.run(&*intake).await {
+                tracing::debug!(%error, "a connection with bounces ended");
+            }
+        });
     }
 }
 
-/// Takes away the socket of a server that is gone.
-async fn clear(path: &Path) -> io::Result<()> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).await.is_err() {
-        std::fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
-struct Dialogue<R, W> {
-    read: R,
-    write: W,
+struct Dialogue {
+    stream: BufReader<Box<dyn Stream>>,
     greeted: bool,
     sender: bool,
     to: Vec<String>,
 }
 
-impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Dialogue<R, W> {
+impl Dialogue {
     async fn run(&mut self, intake: &impl Intake) -> io::Result<()> {
         self.say("220 countermand LMTP, for bounces").await?;
         let mut mistakes = 0;
@@ -265,7 +194,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Dialogue<R, W> {
         let (mut fits, mut at_start) = (true, true);
         loop {
             let mut piece = Vec::new();
-            let mut limited = (&mut self.read).take(LONGEST_LINE);
+            let mut limited = (&mut self.stream).take(LONGEST_LINE);
             let read = timeout(PATIENCE, limited.read_until(b'\n', &mut piece));
             if read.await.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -289,7 +218,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Dialogue<R, W> {
 
     async fn line(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
-        let mut limited = (&mut self.read).take(LONGEST_LINE);
+        let mut limited = (&mut self.stream).take(LONGEST_LINE);
         let read = timeout(PATIENCE, limited.read_until(b'\n', &mut bytes));
         match read.await {
             Err(_) => {
@@ -311,10 +240,10 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Dialogue<R, W> {
 
     async fn say(&mut self, answer: &str) -> io::Result<()> {
         let all = async {
-            self.write
+            self.stream
                 .write_all(format!("{answer}\r\n").as_bytes())
                 .await?;
-            self.write.flush().await
+            self.stream.flush().await
         };
         timeout(PATIENCE, all)
             .await

@@ -6,7 +6,7 @@ pub mod lmtp;
 pub mod maildir;
 pub mod report;
 
-pub use config::{BouncesConfig, Listen};
+pub use config::BouncesConfig;
 
 /// A longer mail is read so far: a bounce says in its first parts what it has to say.
 pub const LARGEST: usize = 1 << 20;
