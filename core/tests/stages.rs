@@ -246,8 +246,19 @@ fn inv_12_named_groups_go_first_and_the_others_after_the_pause() {
     let mut index = index(&order, 40);
     let first = vec![(Kind::Order, vec![0, 10, 20, 30])];
     assert_eq!(due(&index, &order, 0), first);
-    assert_eq!(due(&index, &order, 29), first);
-    assert_eq!(due(&index, &order, 30)[0].1.len(), 40);
+    // However long nobody sent: the pause begins when the first of them is told.
+    assert_eq!(due(&index, &order, 300), first);
+    told(&mut index, &order, 10, 5);
+    assert_eq!(due(&index, &order, 34), first);
+    assert_eq!(due(&index, &order, 35)[0].1.len(), 40);
+    // A canary that is nobody's keeps nobody waiting.
+    let nobody = published(
+        &stages("canary_groups = [\"board\"]\npause = \"PT30M\""),
+        40,
+    );
+    let empty = self::index(&nobody, 40);
+    assert_eq!(due(&empty, &nobody, 29), []);
+    assert_eq!(due(&empty, &nobody, 30)[0].1.len(), 40);
     // A stop in the pause begins it anew at the resume; one after it does not.
     let early = order.clone().stop_notices(t(10), "why").unwrap();
     let early = early.resume(t(60)).unwrap();

@@ -86,6 +86,12 @@ impl Index {
         self.rules.get(&order).map_or(0, |r| r.told.len() as u64)
     }
 
+    /// Whether somebody had been told of the order by `at`.
+    pub fn anybody_told_by(&self, order: OrderId, at: Timestamp) -> bool {
+        let rule = self.rules.get(&order);
+        rule.is_some_and(|r| r.told.values().any(|told| *told <= at))
+    }
+
     /// Devices that some order refuses now.
     pub fn refused(&self, at: Timestamp) -> u64 {
         let refused = self

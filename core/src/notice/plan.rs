@@ -33,15 +33,15 @@ pub fn due(index: &Index, id: OrderId, refused: &RoaringBitmap, at: Timestamp) -
         return Vec::new();
     }
     let mut all = waiting(index, id, refused, at);
+    let order_due = all.iter_mut().find(|due| due.kind == Kind::Order);
     if let Some(stages) = &order.revision.file.stages
-        && is_pausing(order, published, at)
+        && let Some(due) = order_due
+        && is_pausing(index, order, published, &due.people, at)
     {
-        for due in all.iter_mut().filter(|d| d.kind == Kind::Order) {
-            due.people = std::mem::take(&mut due.people)
-                .into_iter()
-                .filter(|p| in_canary(index, stages, id, PersonId(*p)))
-                .collect();
-        }
+        due.people = std::mem::take(&mut due.people)
+            .into_iter()
+            .filter(|p| in_canary(index, stages, id, PersonId(*p)))
+            .collect();
     }
     all.retain(|due| !due.people.is_empty());
     all
@@ -132,7 +132,10 @@ pub fn announcements(index: &Index, id: OrderId, at: Timestamp) -> Option<Due> {
     }
     let channels = order.channels.values();
     let people: RoaringBitmap = channels.map(|n| PersonId::channel(*n).0).collect();
-    let is_due = !people.is_empty() && !is_pausing(order, published, at);
+    if people.is_empty() {
+        return None;
+    }
+    let is_due = !is_pausing(index, order, published, &index.to_tell(id, at), at);
     is_due.then_some(Due {
         kind: Kind::Order,
         people,
@@ -155,8 +158,16 @@ pub fn reminder_at(order: &Order, at: Timestamp) -> Option<(Kind, Timestamp)> {
         .and_then(|(i, since)| Some((Kind::Reminder(u8::try_from(i + 1).ok()?), since)))
 }
 
-/// Whether only the canary is told yet.
-fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
+/// Whether only the canary of the people `to_tell` is told yet. The pause after it counts from when the
+/// first of it was told: a sender that was away until then has shown nothing. So an order of whose
+/// canary nobody can be reached waits for a responder, and goes on after a resume.
+fn is_pausing(
+    index: &Index,
+    order: &Order,
+    published: &Published,
+    to_tell: &RoaringBitmap,
+    at: Timestamp,
+) -> bool {
     let stages = order.revision.file.stages.as_ref();
     let Some(stages) = stages.filter(|s| s.has_canary()) else {
         return false;
@@ -171,7 +182,15 @@ fn is_pausing(order: &Order, published: &Published, at: Timestamp) -> bool {
     {
         since = since.max(lifted.at);
     }
-    at < stages.pause.after(since)
+    if at < stages.pause.after(since) {
+        return true;
+    }
+    let was_resumed = published.resumed_at.is_some() || published.let_pass.is_some();
+    !was_resumed
+        && !index.anybody_told_by(order.id, stages.pause.before(at))
+        && to_tell
+            .iter()
+            .any(|p| in_canary(index, stages, order.id, PersonId(p)))
 }
 
 /// Whether the person is told first: a function of order and person alone, so that no pause,

@@ -222,8 +222,9 @@ pub struct Stages {
     /// Instead of a share: groups that are told first.
     #[serde(default)]
     pub canary_groups: Vec<String>,
-    /// How long everyone else waits after that: from the publication; again from the resume of a hold,
-    /// and from that of notices that stopped in this very pause.
+    /// How long everyone else waits after that: from when the first of them was told, and not from the
+    /// publication only; again from the resume of a hold, and from that of notices that stopped in
+    /// this very pause.
     #[serde(default = "a_quarter")]
     #[schemars(with = "String")]
     pub pause: Length,

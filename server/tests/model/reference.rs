@@ -359,7 +359,7 @@ impl Model {
         }
         let mut all = self.waiting(id, at);
         if let Some(stages) = &order.rule.stages
-            && order.pauses_until().is_some_and(|until| at < until)
+            && let Some(until) = order.pauses_until()
         {
             let is_canary = |who: &Who| match stages.first {
                 // That it is a function of order and person is by definition (invariant 12).
@@ -367,7 +367,15 @@ impl Model {
                 First::It => self.people[who].groups.contains("it"),
                 First::Nobody => true,
             };
-            if let Some(people) = all.get_mut(&Kind::Order) {
+            let was_resumed = order.resumed_at.is_some() || order.let_pass.is_some();
+            let heard = |who: &Who| {
+                let told = self.told(id, *who);
+                told.is_some_and(|told| later(told, stages.pause) <= at)
+            };
+            let none_heard = !was_resumed && !self.people.keys().any(heard);
+            if let Some(people) = all.get_mut(&Kind::Order)
+                && (at < until || (none_heard && people.iter().any(is_canary)))
+            {
                 people.retain(is_canary);
             }
         }

@@ -213,6 +213,11 @@ impl World<'_> {
             );
             moments.insert(later(since, order.rule.min_notice));
             moments.extend(order.pauses_until());
+            if let Some(stages) = &order.rule.stages {
+                let told = self.model.people.keys();
+                let told = told.filter_map(|who| self.model.told(order.id, *who));
+                moments.extend(told.map(|at| later(at, stages.pause)));
+            }
             let people = self.model.people.keys();
             moments.extend(people.filter_map(|who| self.model.refuses_from(order, *who)));
         }
