@@ -201,7 +201,8 @@ impl Store {
         load(&mut *self.readers.acquire().await?, None).await
     }
 
-    /// The state that decides what may begin, as other processes see it; empty for an unknown order.
+    /// The state that decides what may begin, as other processes see it; empty for an unknown order. The bench asks it
+    /// again and again, and reads no audience for it.
     pub async fn order_state(&self, order: OrderId) -> Result<String> {
         let state: Option<String> = sqlx::query_scalar("SELECT state FROM orders WHERE id = $1")
             .bind(order.to_string())

@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 
-use super::{BASE64, decoded};
+use super::{BASE64, decoded, unescaped};
 
 /// Longest query that is read. Real ones stay under 300 bytes.
 const LONGEST: usize = 4096;
@@ -169,25 +169,9 @@ fn parameter(pair: &str) -> Option<(&'static str, Vec<u8>)> {
         .map(|known| (known, percent_decoded(value)))
 }
 
-/// Undoes `%41`; what is no escape stays as it is, and so does `+`, which these queries don't use for a space.
+/// A plus sign stays one: these queries don't use it for a space.
 fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = (byte == b'%')
-            .then(|| Some(16 * hex_digit(*bytes.get(at + 1)?)? + hex_digit(*bytes.get(at + 2)?)?))
-            .flatten();
-        decoded.push(escape.unwrap_or(byte));
-        at += if escape.is_some() { 3 } else { 1 };
-    }
-    decoded
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    unescaped(text, b'%')
 }
 
 fn known_spelling(command: String) -> String {

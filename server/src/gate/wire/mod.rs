@@ -36,3 +36,30 @@ pub(crate) fn plain_name(text: &str) -> Option<&str> {
     let sane = !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
     sane.then_some(text)
 }
+
+/// Undoes escapes of a mark and two hexadecimal digits; what is none stays as it is.
+pub(crate) fn unescaped(text: &str, mark: u8) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let digit = |byte: Option<&u8>| {
+        let digit = char::from(*byte?).to_digit(16)?;
+        u8::try_from(digit).ok()
+    };
+    let (mut plain, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let escape = (byte == mark)
+            .then(|| Some(16 * digit(bytes.get(at + 1))? + digit(bytes.get(at + 2))?))
+            .flatten();
+        plain.push(escape.unwrap_or(byte));
+        at += if escape.is_some() { 3 } else { 1 };
+    }
+    plain
+}
+
+/// A reason as one line of ASCII: a break in it would begin another answer. RFC 5321 allows 512 bytes with
+/// code and line end, and a mail app shows one line.
+pub(crate) fn one_line(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let plain = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+    let text: String = text.chars().map(plain).take(LONGEST).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

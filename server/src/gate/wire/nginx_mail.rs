@@ -4,10 +4,7 @@
 use axum::http::HeaderMap;
 use countermand_core::verdict::Channel;
 
-use super::{decoded, plain_name};
-
-/// A mail app shows one line.
-const LONGEST_REASON: usize = 400;
+use super::{decoded, one_line, plain_name, unescaped};
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MailProxyError {
@@ -39,7 +36,10 @@ impl MailProxyRequest {
             "smtp" => Channel::Submission,
             _ => return Err(MailProxyError::Unclear("Auth-Protocol")),
         };
-        let login = one(headers, "auth-user")?.map(|user| unescape(&user));
+        let login = one(headers, "auth-user")?.map(|user| {
+            // nginx escapes it like a URI: `alice%20smith`.
+            decoded(&unescaped(&user, b'%')).into_owned()
+        });
         let verified = one(headers, "auth-ssl-verify")?.as_deref() == Some("SUCCESS");
         let mut keys = Vec::new();
         if verified {
@@ -71,33 +71,9 @@ fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, MailPr
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// nginx escapes a login like a URI: `alice%20smith`.
-fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let code = (byte == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let code = code
-            .filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        out.push(code.unwrap_or(byte));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    decoded(&out).into_owned()
-}
-
 /// The reason as the header `Auth-Status`: nginx shows it to the mail app after `NO`, `-ERR` or `535`.
 pub fn reason(text: &str) -> String {
-    let plain = |c: char| {
-        if c == ' ' || c.is_ascii_graphic() {
-            c
-        } else {
-            ' '
-        }
-    };
-    let text: String = text.chars().map(plain).take(LONGEST_REASON).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(text)
 }
 
 #[cfg(test)]

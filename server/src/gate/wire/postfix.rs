@@ -3,13 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::plain_name;
+use super::{decoded, one_line, plain_name, unescaped};
 
 /// Of one line, and of all lines of a question. Real ones stay under 2 KiB.
 pub const LONGEST_LINE: usize = 8 * 1024;
 const MOST_LINES: usize = 100;
-/// Clients show one line; RFC 5321 allows 512 bytes with code and line end.
-const LONGEST_TEXT: usize = 400;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PolicyError {
@@ -58,7 +56,8 @@ impl PolicyRequest {
         }
         let text = |name: &str| {
             let value = pairs.get(name).copied()?;
-            plain_name(&xtext(value)).map(str::to_owned)
+            // xtext, RFC 3461 section 4: `+20` is a space.
+            plain_name(&decoded(&unescaped(value, b'+'))).map(str::to_owned)
         };
         // A login is sent as it is: a plus sign in it is a plus sign.
         let login = pairs.get("sasl_username").copied().and_then(plain_name);
@@ -84,30 +83,6 @@ impl PolicyRequest {
     }
 }
 
-/// RFC 3461 section 4: `+20` is a space. What is no such code stays as it is.
-fn xtext(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let code = (byte == b'+').then(|| bytes.get(at + 1..at + 3)).flatten();
-        let code = code
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(code) => {
-                out.push(code);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    super::decoded(&out).into_owned()
-}
-
 /// Goes on with the restrictions that follow: another may still refuse.
 pub const ALLOW: &str = "action=DUNNO\n\n";
 
@@ -118,13 +93,6 @@ pub fn refuse(reason: &str) -> String {
 
 /// Asks to come back: nobody can say now.
 pub const NO_VERDICT: &str = "action=451 4.3.5 Whether this device may send mail can't be told just now; try again later\n\n";
-
-/// An answer is one line: a break in it would begin another action.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
-    let text: String = text.chars().map(plain).take(LONGEST_TEXT).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 #[cfg(test)]
 mod tests {
