@@ -13,6 +13,10 @@ use countermand_core::actor::Act;
 use countermand_core::order::when::When;
 use countermand_core::words::thousands;
 
+/// Every notice is many small texts, made on one thread and dropped on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The moment that the program takes for now: for exercises and tests. Its clock then stands still.
 const NOW: &str = "COUNTERMAND_NOW";
 

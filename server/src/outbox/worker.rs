@@ -481,9 +481,14 @@ impl Sender {
         let held = claimed + self.sessions.in_flight().count();
         let room = (2 * depth).saturating_sub(held);
         if self.survey.wants_corrections() {
-            room
-        } else {
-            room.min((depth + starting).saturating_sub(claimed))
+            return room;
+        }
+        // One large claim costs less than two small ones: as long as what is left is enough to go on with,
+        // and goes on.
+        let left = claimed.saturating_sub(starting);
+        match starting > 0 && 2 * left >= depth {
+            true => 0,
+            false => room.min(depth.saturating_sub(left)),
         }
     }
 
