@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 pub mod app;
+pub mod company;
 pub mod dovecot;
 pub mod driver;
 pub mod gate;
@@ -18,6 +19,7 @@ pub mod pki;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod proxies;
 pub mod python;
 pub mod smtp_sink;
 pub mod story_clock;
