@@ -101,3 +101,21 @@ fn a_certificate_names_the_device_at_every_proxy() {
         );
     }
 }
+
+/// What a phone sends goes through whole, after the verdict.
+#[test]
+fn a_mail_with_an_attachment_goes_through() {
+    let company = Company::new();
+    let Some(house) = House::before(company.port(), false) else {
+        return;
+    };
+    let order = company.publish();
+    company.tell(&order);
+    company.go_to("2020-07-11T07:00:00Z");
+    let mail = "attachment ".repeat(60_000);
+    for proxy in &house.proxies {
+        let mut request = command("SendMail", CLEAN, "14.1", (14, 1));
+        request.body = mail.as_bytes();
+        assert!(house.enters(proxy, &request), "{}", proxy.kind);
+    }
+}

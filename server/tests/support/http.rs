@@ -1,6 +1,6 @@
 //! The least HTTP client: one request, one connection, nothing followed, nothing retried.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub fn send_over(
     match stream.read_to_end(&mut answer) {
         Ok(_) => {}
         // TLS that was ended without a word; the head says how long the body is.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
         Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&answer)),
     }
     let mut reply = read(&answer);
