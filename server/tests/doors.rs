@@ -104,7 +104,7 @@ fn an_nginx_that_signs_people_in_shows_them_the_reason() {
 
 #[test]
 fn a_browser_behind_nginx_is_shown_a_page() {
-    let company = Company::with(Decision::Deny);
+    let company = Company::with(|config| config.gate.unknown_person = Decision::Deny);
     let Some(nginx) = nginx(&company, false) else {
         return;
     };

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "doors_proxies/house.rs"]
 mod house;
+#[path = "doors_proxies/phone.rs"]
+mod phone;
 #[path = "doors_proxies/story.rs"]
 mod story;
 #[path = "doors_proxies/strangers.rs"]

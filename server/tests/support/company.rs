@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use countermand::config::Config;
 use countermand::gate::Gate;
 use countermand_core::order::Order;
-use countermand_core::verdict::Decision;
 
 use super::app::{Listening, RESPONDER, TIKTOK, World, operator};
 
@@ -22,13 +22,13 @@ pub struct Company {
 
 impl Company {
     pub fn new() -> Self {
-        Self::with(Decision::Allow)
+        Self::with(|_| {})
     }
 
-    pub fn with(unknown_person: Decision) -> Self {
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (world, gate) = runtime.block_on(async {
-            let world = World::with(|config| config.gate.unknown_person = unknown_person).await;
+            let world = World::with(change).await;
             world.people(&["alice@corp.test,,Alice,all-staff,,"]).await;
             world
                 .iphones(&["alice@corp.test,2,eas:DEV9C1E;cred:dev-9c1e,com.example.clock@1"])

@@ -22,6 +22,7 @@ pub mod process;
 pub mod proxies;
 pub mod python;
 pub mod smtp_sink;
+pub mod sogo;
 pub mod story_clock;
 pub mod submission;
 pub mod webhook;
