@@ -41,7 +41,7 @@ class Phone:
 
     def ping(self):
         """Waits for new mail, and says with which status that ended."""
-        return self.client.ping(self.inbox, heartbeat=30).status
+        return self.client.ping(self.inbox, heartbeat=30, timeout=60).status
 
     def send(self, subject):
         mail = EmailMessage()
