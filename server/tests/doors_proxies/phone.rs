@@ -93,7 +93,8 @@ struct Office {
     dovecot: Dovecot,
     outgoing: Recorder,
     company: Company,
-    folder: tempfile::TempDir,
+    /// Phones read the authority's certificate there at each connection.
+    _authority: tempfile::TempDir,
     mails: usize,
 }
 
@@ -142,7 +143,7 @@ impl Office {
             dovecot,
             outgoing,
             company,
-            folder,
+            _authority: folder,
             mails: 0,
         };
         // SOGo goes by Dovecot's count of changes, which begins when somebody asks for it, and SOGo does not ask.
