@@ -66,6 +66,7 @@ impl House {
             return true;
         }
         assert_eq!(reply.header("www-authenticate"), None, "{who}");
+        assert_eq!(reply.header("x-countermand-show"), None, "{who}");
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{who}");
         match &request.refusal {
             EasRefusal::Wbxml(document) => {
