@@ -28,7 +28,7 @@ pub fn follow(print: Printer) -> Box<dyn FnMut(&Progress) + Send> {
 }
 
 fn settled(progress: &Progress) -> u64 {
-    progress.accepted + progress.rejected + progress.unknown
+    progress.accepted + progress.rejected + progress.unknown + progress.too_late
 }
 
 fn all(progress: &Progress) -> u64 {
@@ -41,6 +41,7 @@ fn counts(progress: &Progress) -> String {
         ("accepted", progress.accepted),
         ("rejected", progress.rejected),
         ("unknown", progress.unknown),
+        ("too late", progress.too_late),
         ("put off", progress.deferred),
     ]
     .into_iter()

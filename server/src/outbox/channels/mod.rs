@@ -106,6 +106,7 @@ pub(super) async fn deliver(
 async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held) -> Settled {
     let (outcome, detail) = match write(desk, channels, &claim).await {
         Err(NoPost::Never(why)) => (Outcome::Rejected, format!("not sent: {why}")),
+        Err(NoPost::TooLate(why)) => (Outcome::TooLate, format!("not sent: {why}")),
         Err(NoPost::NotNow(why)) => deferred(desk, &claim, None, why),
         Ok((channel, post)) => send(desk, channels, channel, &post, &claim, held).await,
     };
@@ -121,6 +122,7 @@ async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held
 
 enum NoPost {
     Never(String),
+    TooLate(&'static str),
     NotNow(String),
 }
 
@@ -131,15 +133,19 @@ async fn write<'a>(
 ) -> Result<(&'a Channel, Post), NoPost> {
     let key = claim.key;
     desk.heard_of(&key).map_err(NoPost::NotNow)?;
+    if let Some(why) = desk.office.too_late(&key) {
+        return Err(NoPost::TooLate(why));
+    }
     let brief = Brief {
         key,
         was_refused: false,
     };
     let words = desk.office.announce(&brief).map_err(NoPost::Never)?;
     let channel = channels.all.iter().find(|c| c.config.name == words.channel);
+    // A retry that another server's sender left: it may have the channel, or the config get it back.
     let channel = channel.ok_or_else(|| {
-        NoPost::Never(format!(
-            "this server's config has no [[notices.channel]] «{}» any more; put it back, and tell whoever reads there by another way",
+        NoPost::NotNow(format!(
+            "this server's config has no [[notices.channel]] «{}» any more; put it back, or let a server that has it send",
             words.channel
         ))
     })?;
