@@ -46,6 +46,11 @@ pub(super) async fn save(
     Ok(fresh)
 }
 
+/// Of an attempt that certainly failed. A stale worker's word changed nothing, so it does not now.
+pub(super) const FAILED: &str = "in_flight_at IS NULL";
+/// Of an attempt that begins.
+pub(super) const BEGUN: &str = "state = 'in_flight'";
+
 /// A bounce belongs to the attempt that caused it: one that certainly failed caused none, and one that
 /// begins has none yet.
 pub(super) async fn forget(
@@ -53,10 +58,13 @@ pub(super) async fn forget(
     order: OrderId,
     kind: Kind,
     people: &[PersonId],
+    which: &str,
 ) -> Result<()> {
     for chunk in people.chunks(AT_ONCE) {
         let sql = one_of(
-            "UPDATE receipt SET bounced_at = NULL, bounced_words = NULL WHERE order_id = $1 AND kind = $2 AND bounced_at IS NOT NULL AND person IN",
+            &format!(
+                "UPDATE receipt SET bounced_at = NULL, bounced_words = NULL WHERE order_id = $1 AND kind = $2 AND bounced_at IS NOT NULL AND {which} AND person IN"
+            ),
             3,
             padded(chunk.len()),
             "",

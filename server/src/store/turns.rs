@@ -206,7 +206,8 @@ async fn settle(
         let done = settle_group(write, worker, *group, *becomes, people, now).await?;
         if becomes.forget_flight {
             let whose: Vec<PersonId> = people.iter().map(|((person, _), _)| *person).collect();
-            bounces::forget(write, group.order, group.kind, &whose).await?;
+            let which = bounces::FAILED;
+            bounces::forget(write, group.order, group.kind, &whose, which).await?;
         }
         if becomes.state == ReceiptState::Accepted && group.kind != Kind::Correction {
             told.entry(group.order).or_default().extend(done);
@@ -424,7 +425,8 @@ async fn start(
         corrected.entry(key.order).or_default().push(key.person);
     }
     for (order, people) in corrected {
-        bounces::forget(write, order, Kind::Correction, &people).await?;
+        let (kind, which) = (Kind::Correction, bounces::BEGUN);
+        bounces::forget(write, order, kind, &people, which).await?;
     }
     turned.started.extend(begun);
     Ok(())

@@ -19,6 +19,7 @@ on_both!(
     each_queued_mail_is_asked_for_once,
     inv_35_a_bounce_goes_with_the_attempt_that_certainly_failed,
     inv_28_a_correction_that_is_tried_again_has_not_come_back_yet,
+    inv_18_a_stale_worker_takes_no_bounce_along,
 );
 
 fn bounce(order: OrderId, kind: Kind, person: u32) -> Bounce {
@@ -173,6 +174,19 @@ async fn inv_35_a_bounce_goes_with_the_attempt_that_certainly_failed(db: &Db) {
     db.bounces(&[bounce(id, Kind::Order, 0)]).await;
     assert_eq!(db.told(id, 0).await, None);
     assert_eq!(db.listed(id).await.len(), 1);
+}
+
+async fn inv_18_a_stale_worker_takes_no_bounce_along(db: &Db) {
+    let id = db.publish(1, &[0]).await;
+    let w = db.worker("w").await;
+    let flying = w.fly(id, Kind::Order, 0).await;
+    db.bounces(&[bounce(id, Kind::Order, 0)]).await;
+    assert_eq!(db.bury_workers(t(100_000)).await.unwrap(), 1);
+    w.settle(flying, Outcome::Deferred { not_before: t(3) })
+        .await;
+    assert_eq!(db.state(id, 0).await, ReceiptState::Unknown);
+    let listed = db.listed(id).await;
+    assert_eq!((listed.len(), listed[0].2), (1, "bounced"));
 }
 
 async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) {
