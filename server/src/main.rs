@@ -59,9 +59,14 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
             let open = place.open().await?;
             open.authorise(Act::Administer).await?;
             let print = place.print;
-            let sent =
-                serve::send(open.app, &place.data, send.until_idle, cli::follow(print)).await;
+            let app = open.app.clone();
+            let sent = serve::send(app, &place.data, send.until_idle, cli::follow(print)).await;
             let progress = sent.map_err(|e| Failure::failed(format!("{e:#}")))?;
+            if send.until_idle {
+                for waits in open.app.waits().await? {
+                    eprintln!("{}", cli::left(&place, &waits));
+                }
+            }
             print.answer(&progress, || {
                 format!(
                     "{} accepted, {} rejected, {} unknown; {} attempts were put off and repeated.",

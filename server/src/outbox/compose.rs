@@ -37,6 +37,8 @@ impl fmt::Debug for Desk {
 pub enum NoMail {
     /// There never will be one.
     Never(String),
+    /// It has outlived what it is about.
+    TooLate(&'static str),
     /// Something failed that may work later.
     NotNow(String),
 }
@@ -76,6 +78,9 @@ impl Desk {
             was_refused = refused.map_err(failed)?;
         }
         self.heard_of(&key).map_err(NoMail::NotNow)?;
+        if let Some(why) = self.office.too_late(&key) {
+            return Err(NoMail::TooLate(why));
+        }
         let brief = Brief { key, was_refused };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));

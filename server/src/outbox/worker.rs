@@ -74,6 +74,8 @@ pub struct Progress {
     /// Attempts that will be repeated.
     pub deferred: u64,
     pub unknown: u64,
+    /// Never sent, since they outlived what they were about.
+    pub too_late: u64,
     /// Now: on the wire, claimed by this sender, and people yet to be claimed for.
     pub in_flight: usize,
     pub claimed: usize,
@@ -90,6 +92,7 @@ impl Progress {
             rejected: self.rejected + other.rejected,
             deferred: self.deferred + other.deferred,
             unknown: self.unknown + other.unknown,
+            too_late: self.too_late + other.too_late,
             in_flight: self.in_flight + other.in_flight,
             claimed: self.claimed + other.claimed,
             planned: self.planned + other.planned,
@@ -500,6 +503,7 @@ impl Sender {
                     Outcome::Rejected => &mut progress.rejected,
                     Outcome::Deferred { .. } => &mut progress.deferred,
                     Outcome::Unknown { .. } => &mut progress.unknown,
+                    Outcome::TooLate => &mut progress.too_late,
                 } += 1;
             }
             false

@@ -472,6 +472,7 @@ impl World<'_> {
                 knows,
                 "inv_29: {key:?} is written by who has not heard of the retraction"
             );
+            drop(view);
             let view = self.app().live.view();
             let is: BTreeSet<OrderId> = view
                 .still_forbidden(key.order, key.person, now)
