@@ -10,14 +10,15 @@ use std::collections::btree_map::{BTreeMap, Entry};
 
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::channel::Lane;
-use countermand_core::notice::{Key, Kind, ReceiptState};
+use countermand_core::notice::{Key, Kind};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::AnyConnection;
 
-use super::follow::Touched;
 use super::receipts::waiting;
-use super::rows::{AT_ONCE, holdable, micros, one_of, padded, values};
+use super::rows::{AT_ONCE, micros, one_of, padded, values};
+use super::settle::{heard_settled, settling};
+use super::together::{Statement, Together};
 use super::write::Write;
 use super::{Result, Store, bounces};
 use crate::failpoint::{self, Moment};
@@ -93,19 +94,23 @@ pub struct Turned {
 impl Store {
     pub async fn turn(&self, worker: &str, turn: &Turn, now: Timestamp) -> Result<Turned> {
         let mut write = self.begin().await?;
-        let mut turned = Turned::default();
-        settle(&mut write, worker, &turn.settle, now).await?;
+        let (mut turned, mut states) = (Turned::default(), States::default());
+        let settling = settling(&mut write, &turn.settle, &mut states).await?;
+        let starting = starting(&turn.start);
+        let mut together = Together::default();
+        for part in &settling {
+            together.add(part.statement(worker, now, write.version));
+        }
+        for part in &starting {
+            together.add(part.statement(worker, now, write.version));
+        }
+        let counts = write.run(together).await?;
         failpoint::pass(Moment::TurnHalf);
-        let mut states = States::default();
-        start(
-            &mut write,
-            worker,
-            &turn.start,
-            now,
-            &mut states,
-            &mut turned,
-        )
-        .await?;
+        let (settled, started) = counts.split_at(settling.len().min(counts.len()));
+        heard_settled(&mut write, &turn.settle, settling.iter().zip(settled)).await?;
+        let started = starting.iter().zip(started);
+        turned.started =
+            heard_started(&mut write, worker, &turn.start, started, &mut states).await?;
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
         let most = if turn.no_retries { 0 } else { turn.limit };
@@ -152,13 +157,13 @@ impl Store {
 
 /// Receipts that one statement can change: of one order and kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    order: OrderId,
-    kind: Kind,
+pub(super) struct Group {
+    pub order: OrderId,
+    pub kind: Kind,
 }
 
 impl Group {
-    fn of(claim: &Claim) -> Self {
+    pub fn of(claim: &Claim) -> Self {
         Group {
             order: claim.key.order,
             kind: claim.key.kind,
@@ -167,155 +172,11 @@ impl Group {
 }
 
 /// Whose receipt, and the fence under which it is held.
-type Held = (PersonId, i64);
-
-/// What a settled receipt becomes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Becomes {
-    state: ReceiptState,
-    /// Of what waits for another attempt.
-    not_before: Option<Timestamp>,
-    /// The attempt certainly failed, and the receipt is as if it had not been.
-    forget_flight: bool,
-}
-
-async fn settle(
-    write: &mut Write,
-    worker: &str,
-    settled: &[Settled],
-    now: Timestamp,
-) -> Result<()> {
-    let mut states = States::default();
-    let mut seen = BTreeSet::new();
-    let mut groups: BTreeMap<(Group, Becomes), Vec<(Held, String)>> = BTreeMap::new();
-    for one in settled {
-        // Only the first word counts.
-        if seen.insert((one.claim.key, one.claim.fence)) {
-            let becomes = becomes(write, &mut states, one).await?;
-            groups
-                .entry((Group::of(&one.claim), becomes))
-                .or_default()
-                .push((
-                    (one.claim.key.person, one.claim.fence),
-                    holdable(&one.detail),
-                ));
-        }
-    }
-    let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
-    for ((group, becomes), people) in &groups {
-        let done = settle_group(write, worker, *group, *becomes, people, now).await?;
-        if becomes.forget_flight {
-            let whose: Vec<PersonId> = people.iter().map(|((person, _), _)| *person).collect();
-            let which = bounces::FAILED;
-            bounces::forget(write, group.order, group.kind, &whose, which).await?;
-        }
-        if becomes.state == ReceiptState::Accepted && group.kind != Kind::Correction {
-            told.entry(group.order).or_default().extend(done);
-        }
-    }
-    for (order, people) in told.into_iter().filter(|(_, people)| !people.is_empty()) {
-        write.touch(Touched::Told { order, people });
-    }
-    let orders: BTreeSet<OrderId> = settled.iter().map(|s| s.claim.key.order).collect();
-    for order in orders {
-        write.touch(Touched::Receipts(order));
-    }
-    Ok(())
-}
-
-async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Result<Becomes> {
-    let key = one.claim.key;
-    let correction = key.kind == Kind::Correction;
-    let for_good = |state| Becomes {
-        state,
-        not_before: None,
-        forget_flight: false,
-    };
-    Ok(match &one.outcome {
-        Outcome::Accepted => for_good(ReceiptState::Accepted),
-        Outcome::Rejected => for_good(ReceiptState::Rejected),
-        // A retraction that found it in flight corrects it.
-        Outcome::TooLate => Becomes {
-            forget_flight: states.of(write, key.order).await? != "retracted",
-            ..for_good(ReceiptState::Cancelled)
-        },
-        Outcome::Unknown { not_before } if correction => Becomes {
-            state: ReceiptState::Claimed,
-            not_before: Some(*not_before),
-            forget_flight: false,
-        },
-        Outcome::Unknown { .. } => for_good(ReceiptState::Unknown),
-        // An attempt that failed after its order was retracted is not repeated; it was in flight at
-        // that commit, so its person is corrected all the same.
-        Outcome::Deferred { .. }
-            if !correction && states.of(write, key.order).await? == "retracted" =>
-        {
-            for_good(ReceiptState::Cancelled)
-        }
-        Outcome::Deferred { not_before } => Becomes {
-            state: ReceiptState::Claimed,
-            not_before: Some(*not_before),
-            forget_flight: true,
-        },
-    })
-}
-
-/// Gives back whose receipts were in flight under their fence, and so are settled for good now.
-async fn settle_group(
-    write: &mut Write,
-    worker: &str,
-    group: Group,
-    becomes: Becomes,
-    people: &[(Held, String)],
-    now: Timestamp,
-) -> Result<Vec<PersonId>> {
-    let version = write.version;
-    let waits = becomes.state == ReceiptState::Claimed;
-    let mut done = Vec::new();
-    for chunk in people.chunks(AT_ONCE) {
-        let sql = values(
-            "WITH reply (whom, under, words) AS (",
-            10,
-            padded(chunk.len()),
-            3,
-            ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight'",
-        );
-        let query = sqlx::query(sql)
-            .bind(group.order.to_string())
-            .bind(group.kind.to_string())
-            .bind(worker)
-            .bind(becomes.state.as_str())
-            .bind((!waits).then(|| micros(now)))
-            .bind((!waits).then_some(version))
-            .bind(becomes.not_before.map_or(0, micros))
-            .bind(i64::from(waits))
-            .bind(i64::from(becomes.forget_flight));
-        let query = chunk.iter().fold(query, |q, ((person, fence), words)| {
-            q.bind(i64::from(person.0))
-                .bind(*fence)
-                .bind(words.as_str())
-        });
-        let query = (chunk.len()..padded(chunk.len()))
-            .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>).bind(""));
-        let count = query.execute(write.db()).await?.rows_affected();
-        let people: Vec<PersonId> = chunk.iter().map(|((person, _), _)| *person).collect();
-        if count == people.len() as u64 {
-            done.extend(people);
-        } else if !waits {
-            let mark = (
-                "settled_version = $3 AND state = $4",
-                becomes.state.as_str(),
-            );
-            let marked = marked(write, group, &people, mark).await?;
-            done.extend(marked.into_iter().map(|(person, _)| person));
-        }
-    }
-    Ok(done)
-}
+pub(super) type Held = (PersonId, i64);
 
 /// Which of the people's receipts this very turn has marked. Nearly always the number tells: to have
 /// every row returned wakes this thread once for each.
-async fn marked(
+pub(super) async fn marked(
     write: &mut Write,
     group: Group,
     people: &[PersonId],
@@ -343,10 +204,10 @@ async fn marked(
 
 /// The states of the orders that a turn meets, each asked for once.
 #[derive(Default)]
-struct States(BTreeMap<OrderId, String>);
+pub(super) struct States(BTreeMap<OrderId, String>);
 
 impl States {
-    async fn of(&mut self, write: &mut Write, order: OrderId) -> Result<&str> {
+    pub async fn of(&mut self, write: &mut Write, order: OrderId) -> Result<&str> {
         Ok(match self.0.entry(order) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
@@ -372,14 +233,13 @@ fn needed(correction: bool) -> &'static str {
     if correction { "retracted" } else { "published" }
 }
 
-async fn start(
-    write: &mut Write,
-    worker: &str,
-    claims: &[Claim],
-    now: Timestamp,
-    states: &mut States,
-    turned: &mut Turned,
-) -> Result<()> {
+/// People whose notices of one order and kind are begun, in one statement.
+struct Starting {
+    group: Group,
+    people: Vec<Held>,
+}
+
+fn starting(claims: &[Claim]) -> Vec<Starting> {
     let mut groups: BTreeMap<Group, BTreeSet<Held>> = BTreeMap::new();
     for claim in claims {
         groups
@@ -387,34 +247,74 @@ async fn start(
             .or_default()
             .insert((claim.key.person, claim.fence));
     }
-    let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
+    let mut all = Vec::new();
     for (group, people) in groups {
         let people: Vec<Held> = people.into_iter().collect();
-        // The version marks what this turn began, until it is settled in another.
-        let needed = needed(group.kind == Kind::Correction);
+        all.extend(people.chunks(AT_ONCE).map(|people| Starting {
+            group,
+            people: people.to_vec(),
+        }));
+    }
+    all
+}
+
+impl Starting {
+    /// The state that its order must have.
+    fn needed(&self) -> &'static str {
+        needed(self.group.kind == Kind::Correction)
+    }
+
+    /// The version marks what this turn began, until it is settled in another.
+    fn statement(&self, worker: &str, now: Timestamp, version: i64) -> Statement {
         let begin = format!(
-            "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1 AND state = '{needed}') AND"
+            "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1 AND state = '{}') AND",
+            self.needed()
         );
-        for chunk in people.chunks(AT_ONCE) {
-            let count = held(write, worker, group, chunk, &begin, Some(now)).await?;
-            let began = if count == chunk.len() as u64 {
-                // So the order's state need not be asked for by itself.
-                states.0.insert(group.order, needed.to_owned());
-                chunk.to_vec()
-            } else if states.may_begin(write, group.order, group.kind).await? {
-                let whose: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
-                let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
-                marked(write, group, &whose, (mark, worker)).await?
-            } else {
-                // A hold or a stop gives the claim back: planned again, or waiting as before.
-                let sql = "DELETE FROM receipt WHERE attempt = 0 AND";
-                held(write, worker, group, chunk, sql, None).await?;
-                let sql = "UPDATE receipt SET worker = NULL WHERE";
-                held(write, worker, group, chunk, sql, None).await?;
-                Vec::new()
-            };
-            started.extend(began.into_iter().map(|held| (group, held)));
+        let also = [micros(now), version];
+        held(worker, self.group, &self.people, &begin, &also)
+    }
+
+    /// Whose notices have begun, of `count`.
+    async fn begun(
+        &self,
+        write: &mut Write,
+        worker: &str,
+        count: u64,
+        states: &mut States,
+    ) -> Result<Vec<Held>> {
+        let (group, people) = (self.group, &self.people);
+        if count == people.len() as u64 {
+            // So the order's state need not be asked for by itself.
+            states.0.insert(group.order, self.needed().to_owned());
+            return Ok(people.clone());
         }
+        if states.may_begin(write, group.order, group.kind).await? {
+            let whose: Vec<PersonId> = people.iter().map(|(person, _)| *person).collect();
+            let mark = "settled_version = $3 AND state = 'in_flight' AND worker = $4";
+            return marked(write, group, &whose, (mark, worker)).await;
+        }
+        // A hold or a stop gives the claim back: planned again, or waiting as before.
+        let mut back = Together::default();
+        let unseen = "DELETE FROM receipt WHERE attempt = 0 AND";
+        back.add(held(worker, group, people, unseen, &[]));
+        let waiting = "UPDATE receipt SET worker = NULL WHERE";
+        back.add(held(worker, group, people, waiting, &[]));
+        write.run(back).await?;
+        Ok(Vec::new())
+    }
+}
+
+async fn heard_started(
+    write: &mut Write,
+    worker: &str,
+    claims: &[Claim],
+    counts: impl Iterator<Item = (&Starting, &u64)>,
+    states: &mut States,
+) -> Result<Vec<Claim>> {
+    let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
+    for (part, count) in counts {
+        let began = part.begun(write, worker, *count, states).await?;
+        started.extend(began.into_iter().map(|held| (part.group, held)));
     }
     let begun = |c: &&Claim| started.remove(&(Group::of(c), (c.key.person, c.fence)));
     let begun: Vec<Claim> = claims.iter().filter(begun).copied().collect();
@@ -428,43 +328,30 @@ async fn start(
         let (kind, which) = (Kind::Correction, bounces::BEGUN);
         bounces::forget(write, order, kind, &people, which).await?;
     }
-    turned.started.extend(begun);
-    Ok(())
+    Ok(begun)
 }
 
-/// Does `sql` to those of the people's receipts that the worker holds under their fence and has not
-/// begun, and says to how many.
-async fn held(
-    write: &mut Write,
-    worker: &str,
-    group: Group,
-    people: &[Held],
-    sql: &str,
-    now: Option<Timestamp>,
-) -> Result<u64> {
-    let version = write.version;
+/// `sql` for those of the people's receipts that the worker holds under their fence and has not begun. It may have
+/// two values of its own, `$4` and `$5`.
+fn held(worker: &str, group: Group, people: &[Held], sql: &str, also: &[i64]) -> Statement {
     let sql = values(
         &format!(
             "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
         ),
-        if now.is_some() { 6 } else { 4 },
+        4 + also.len(),
         padded(people.len()),
         2,
         ")",
     );
-    let mut query = sqlx::query(sql)
-        .bind(group.order.to_string())
-        .bind(group.kind.to_string())
-        .bind(worker);
-    if let Some(now) = now {
-        query = query.bind(micros(now)).bind(version);
-    }
-    let query = people.iter().fold(query, |q, (person, fence)| {
-        q.bind(i64::from(person.0)).bind(*fence)
+    let statement = Statement::new(sql)
+        .text(group.order.to_string())
+        .text(group.kind.to_string())
+        .text(worker);
+    let statement = also.iter().fold(statement, |s, value| s.number(*value));
+    let statement = people.iter().fold(statement, |s, (person, fence)| {
+        s.number(i64::from(person.0)).number(*fence)
     });
-    let query = (people.len()..padded(people.len()))
-        .fold(query, |q, _| q.bind(None::<i64>).bind(None::<i64>));
-    Ok(query.execute(write.db()).await?.rows_affected())
+    (people.len()..padded(people.len())).fold(statement, |s, _| s.number(None).number(None))
 }
 
 /// Claims for people who have no receipt of that kind yet.

@@ -7,7 +7,7 @@ use sqlx::{Any, AnyConnection, Row, Transaction};
 
 use super::follow::{KEPT, Touched};
 use super::rows::{micros, to_json, values};
-use super::{Result, Store, StoreError};
+use super::{Backend, Result, Store, StoreError};
 
 /// Old notes to followers go once in so many commits.
 const TIDIED_EVERY: i64 = 256;
@@ -18,6 +18,7 @@ pub(super) struct Write {
     /// The version that this commit makes.
     pub version: i64,
     touched: Vec<Touched>,
+    pub(super) backend: Backend,
 }
 
 impl Store {
@@ -34,6 +35,7 @@ impl Store {
             transaction,
             version,
             touched: Vec::new(),
+            backend: self.backend,
         })
     }
 }
