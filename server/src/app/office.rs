@@ -88,7 +88,7 @@ impl Office for App {
             return Err(why.to_owned());
         }
         let mail = self
-            .sealed_letter(&view, order, person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&view, order, person, brief)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
             to_name: person.name.clone(),

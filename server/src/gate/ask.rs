@@ -144,10 +144,23 @@ impl Gate {
                 })
                 .await;
         }
+        self.note_claims(asked, now);
         let channel = asked.question.channel;
         self.metrics
             .count(route, channel, answered, now, began.elapsed());
         (outcome, age)
+    }
+
+    /// Keeps which device keys somebody came with, where a door vouches that it was them: anybody could
+    /// make up the others.
+    fn note_claims(&self, asked: &Asked, now: Timestamp) {
+        if !asked.vouched || asked.garbled {
+            return;
+        }
+        let fresh = self.live.view().new_claims(&asked.question);
+        if let Some((person, keys)) = fresh {
+            self.recorder.claimed(person, keys, now);
+        }
     }
 
     /// The answer by the index alone.
@@ -179,7 +192,9 @@ impl Gate {
                 .iter()
                 .any(|r| r.seen.is_some() && owner(r) == verdict.person);
         // A device key is a claim too: whoever names another's device learns nothing about it.
+        let is_anothers = |person| view.is_anothers(&asked.question, person);
         let personal = asked.vouched
+            && !verdict.person.is_some_and(is_anothers)
             && verdict
                 .because
                 .iter()
@@ -309,6 +324,7 @@ fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Dur
         // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
         // a device of the person's own, earns that person a notice of it.
         certain: asked.vouched || answer.seen_on_own,
+        unknown_device: !answer.seen_on_own && verdict.fallback == Some(Fallback::UnknownDevice),
         known: known.to_string(),
     }
 }

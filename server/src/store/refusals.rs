@@ -48,6 +48,13 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
             if done.rows_affected() == 1 {
                 new.insert(*order);
             }
+            if refusal.certain && refusal.unknown_device {
+                sqlx::query("UPDATE refused SET unknown_device = 1 WHERE order_id = $1 AND person = $2 AND unknown_device = 0")
+                    .bind(order.to_string())
+                    .bind(i64::from(person.0))
+                    .execute(write.db())
+                    .await?;
+            }
         }
     }
     for order in new {
@@ -98,6 +105,18 @@ impl Store {
                 .fetch_optional(&self.readers)
                 .await?;
         Ok(found.is_some())
+    }
+
+    /// Whether it was, for certain, a device that is not known.
+    pub async fn was_unknown_device(&self, order: OrderId, person: PersonId) -> Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT unknown_device FROM refused WHERE order_id = $1 AND person = $2",
+        )
+        .bind(order.to_string())
+        .bind(i64::from(person.0))
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(found == Some(1))
     }
 
     /// Refusals that go by that reference, newest first; nearly always one.
