@@ -4,6 +4,8 @@
 
 #[path = "statement/cap.rs"]
 mod cap;
+#[path = "statement/devices.rs"]
+mod devices;
 #[path = "statement/feed.rs"]
 mod feed;
 #[path = "statement/formats.rs"]
