@@ -49,8 +49,8 @@ async fn ask(gate: &Gate, person: &str, key: &str) -> Option<String> {
     };
     let (is_let_in, line) = gate.ask(question).await;
     let reference = line
-        .rsplit_once("eference ")
-        .map(|(_, r)| r[..9].to_owned());
+        .rsplit_once("R-")
+        .map(|(_, r)| format!("R-{}", &r[..7]));
     (!is_let_in).then(|| reference.unwrap())
 }
 

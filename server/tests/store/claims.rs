@@ -60,7 +60,7 @@ async fn inv_05_a_key_stays_with_whom_it_came_with_first(db: &Db) {
     assert_eq!(told, [(0, t(1), true), (1, t(0), false)]);
     let of_bo = db.claims_of_person(PersonId(1)).await.unwrap();
     let of_bo: Vec<_> = of_bo.iter().map(|c| (c.key.as_str(), c.first)).collect();
-    assert_eq!(of_bo, [("cred:b", true), ("EAS:4e4557", false)]);
+    assert_eq!(of_bo, [("cred:b", true), ("eas:4e4557", false)]);
     assert_eq!(
         db.number("SELECT entries FROM audit_head").await,
         entries,
