@@ -5,3 +5,6 @@ CREATE INDEX device_claim_person ON device_claim (person);
 
 -- 1 where it was certainly the person's, and a device that is not known: then no app is what has to go.
 ALTER TABLE refused ADD COLUMN unknown_device BIGINT NOT NULL DEFAULT 0;
+
+-- What the helpdesk looks up for somebody whose phone shows no reference.
+CREATE INDEX refusal_person ON refusal (person, last_at);

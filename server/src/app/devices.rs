@@ -6,7 +6,9 @@
 use countermand_core::actor::{Act, Actor};
 use countermand_core::change::Change;
 use countermand_core::duration::Length;
-use countermand_core::fleet::{DeviceKey, FormFactor, Ownership, Recognition, Visibility, fold};
+use countermand_core::fleet::{
+    Claim, Device, DeviceKey, FormFactor, Ownership, Recognition, Visibility, fold,
+};
 use countermand_core::id::PersonId;
 use countermand_core::index::Index;
 use countermand_core::notice::Kind;
@@ -30,6 +32,8 @@ pub struct Whose {
     /// Keys that people came with to a door that vouched for them, where no report gives them to that
     /// person.
     pub claims: Vec<KnownClaim>,
+    /// Of a person: what doors refused lately, for whose phone shows no reference.
+    pub refused: Vec<KnownRefusal>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +55,19 @@ pub struct KnownClaim {
     pub at: Timestamp,
     /// Nobody came with it before.
     pub first: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownRefusal {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub keys: Vec<DeviceKey>,
+    pub last_at: Timestamp,
+    pub times: u64,
+    /// Which policy spoke; `None` where an app was seen.
+    pub fallback: Option<Fallback>,
+    /// Whether the door stood for it that it was this person.
+    pub vouched: bool,
 }
 
 /// What an operator says of a key.
@@ -84,11 +101,12 @@ impl App {
         let person = self.live.view().person_called(asked).map(|p| p.id);
         if let Some(person) = person {
             let claims = self.store.claims_of_person(person).await?;
+            let refusals = self.store.refusals_of(person).await?;
             let view = self.live.view();
-            let devices = view.devices_of(person).map(|d| known(&view, d)).collect();
             return Ok(Whose {
-                devices,
-                claims: self.named(&view, claims),
+                devices: view.devices_of(person).map(|d| known(&view, d)).collect(),
+                claims: named(&view, claims),
+                refused: refusals.iter().map(refused).collect(),
             });
         }
         let key: DeviceKey = asked.parse().map_err(|_| {
@@ -98,21 +116,11 @@ impl App {
         })?;
         let claims = self.store.claims_of_key(&key).await?;
         let view = self.live.view();
-        let devices = view.devices_called(&key).map(|d| known(&view, d)).collect();
         Ok(Whose {
-            devices,
-            claims: self.named(&view, claims),
+            devices: view.devices_called(&key).map(|d| known(&view, d)).collect(),
+            claims: named(&view, claims),
+            refused: Vec::new(),
         })
-    }
-
-    fn named(&self, view: &Index, claims: Vec<countermand_core::fleet::Claim>) -> Vec<KnownClaim> {
-        let named = |claim: countermand_core::fleet::Claim| KnownClaim {
-            person: address(view, claim.person).unwrap_or_default(),
-            key: claim.key,
-            at: claim.at,
-            first: claim.first,
-        };
-        claims.into_iter().map(named).collect()
     }
 
     /// Takes an operator's word that a key is one of a device of that person's.
@@ -233,7 +241,7 @@ fn address(view: &Index, person: PersonId) -> Option<String> {
     view.person(person).map(|p| p.email.clone())
 }
 
-fn known(view: &Index, device: &countermand_core::fleet::Device) -> KnownDevice {
+fn known(view: &Index, device: &Device) -> KnownDevice {
     KnownDevice {
         person: device.person.and_then(|p| address(view, p)),
         keys: device.keys.iter().cloned().collect(),
@@ -245,12 +253,46 @@ fn known(view: &Index, device: &countermand_core::fleet::Device) -> KnownDevice 
     }
 }
 
+fn named(view: &Index, claims: Vec<Claim>) -> Vec<KnownClaim> {
+    let named = |claim: Claim| KnownClaim {
+        person: address(view, claim.person).unwrap_or_default(),
+        key: claim.key,
+        at: claim.at,
+        first: claim.first,
+    };
+    claims.into_iter().map(named).collect()
+}
+
+/// A refusal without what was found on the device.
+pub fn refused(refusal: &StoredRefusal) -> KnownRefusal {
+    let known: serde_json::Value = serde_json::from_str(&refusal.known).unwrap_or_default();
+    let question = &known["question"];
+    let keys = question["keys"].as_array().into_iter().flatten();
+    let seen = known["verdict"]["because"].as_array().into_iter().flatten();
+    let is_app = |reason: &serde_json::Value| {
+        reason["decision"] == Decision::Deny.as_str() && reason["seen"].is_object()
+    };
+    let fallback = known["verdict"]["fallback"].as_str();
+    KnownRefusal {
+        reference: refusal.reference.clone(),
+        keys: keys.filter_map(|k| k.as_str()?.parse().ok()).collect(),
+        last_at: refusal.last_at,
+        times: refusal.times,
+        fallback: match seen.into_iter().any(is_app) {
+            true => None,
+            false => fallback.and_then(|word| word.parse().ok()),
+        },
+        vouched: question["vouched"] == true && question["readable"] == true,
+    }
+}
+
 /// The key of a refusal that a door vouched for and that was of an unknown device.
 fn unknown_key(refusal: &StoredRefusal) -> Option<DeviceKey> {
-    let known: serde_json::Value = serde_json::from_str(&refusal.known).ok()?;
-    let question = &known["question"];
-    let certain = question["vouched"] == true && question["readable"] == true;
-    let unknown = known["verdict"]["fallback"] == Fallback::UnknownDevice.as_str();
-    let key = question["keys"].get(0)?.as_str()?.parse().ok()?;
-    (certain && unknown).then_some(key)
+    let known = refused(refusal);
+    let unknown = known.fallback == Some(Fallback::UnknownDevice);
+    known
+        .keys
+        .into_iter()
+        .next()
+        .filter(|_| unknown && known.vouched)
 }

@@ -102,7 +102,7 @@ fn said(done: &Recognised) -> String {
 }
 
 fn shown(known: &Whose, whose: &str) -> String {
-    if known.devices.is_empty() && known.claims.is_empty() {
+    if *known == Whose::default() {
         return format!(
             "Nothing is known of {}: no report names such a device, and nobody whom a door vouched for came with it.",
             print::tame(whose)
@@ -137,6 +137,36 @@ fn shown(known: &Whose, whose: &str) -> String {
         });
         let header = ["came with", "who", "when", "which"];
         parts.push(print::table(&header, &[], rows));
+    }
+    if !known.refused.is_empty() {
+        let rows = known.refused.iter().map(|refusal| {
+            let keys: Vec<&str> = refusal.keys.iter().map(DeviceKey::as_str).collect();
+            vec![
+                refusal.reference.clone(),
+                print::tame(&keys.join(", ")),
+                print::time(refusal.last_at, None),
+                refusal.times.to_string(),
+                match refusal.fallback {
+                    Some(fallback) => fallback.to_string(),
+                    None => "an app".to_owned(),
+                },
+                if refusal.vouched {
+                    "yes"
+                } else {
+                    "by no more than the name"
+                }
+                .to_owned(),
+            ]
+        });
+        let header = [
+            "refused",
+            "as",
+            "last",
+            "times",
+            "because of",
+            "sure who it was",
+        ];
+        parts.push(print::table(&header, &[3], rows));
     }
     parts.join("\n\n")
 }

@@ -5,6 +5,7 @@ use countermand_core::id::{OrderId, PersonId, refusal_ref};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::follow::Touched;
 use super::rows::{micros, time};
@@ -125,19 +126,28 @@ impl Store {
             .bind(reference.trim().to_uppercase())
             .fetch_all(&self.readers)
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StoredRefusal {
-                    reference: row.try_get("reference")?,
-                    person: row
-                        .try_get::<Option<i64>, _>("person")?
-                        .map(|p| PersonId(p as u32)),
-                    first_at: time(row.try_get("first_at")?),
-                    last_at: time(row.try_get("last_at")?),
-                    times: row.try_get::<i64, _>("times")? as u64,
-                    known: row.try_get("known")?,
-                })
-            })
-            .collect()
+        rows.iter().map(stored).collect()
     }
+
+    /// The newest refusals of a person.
+    pub async fn refusals_of(&self, person: PersonId) -> Result<Vec<StoredRefusal>> {
+        let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE person = $1 ORDER BY last_at DESC LIMIT 20")
+            .bind(i64::from(person.0))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(stored).collect()
+    }
+}
+
+fn stored(row: &AnyRow) -> Result<StoredRefusal> {
+    Ok(StoredRefusal {
+        reference: row.try_get("reference")?,
+        person: row
+            .try_get::<Option<i64>, _>("person")?
+            .map(|p| PersonId(p as u32)),
+        first_at: time(row.try_get("first_at")?),
+        last_at: time(row.try_get("last_at")?),
+        times: row.try_get::<i64, _>("times")? as u64,
+        known: row.try_get("known")?,
+    })
 }

@@ -5,6 +5,7 @@ use countermand_core::actor::Role;
 use countermand_core::fleet::DeviceKey;
 use countermand_core::notice::Kind;
 use countermand_core::notice::plan;
+use countermand_core::verdict::Fallback;
 
 use crate::house::{AFTER, House, REFUSING, SIGNED_IN, login, told, uri};
 use crate::support::app::{ADMIN, RESPONDER, TIKTOK, operator};
@@ -341,4 +342,26 @@ async fn inv_05_two_devices_by_one_key_are_noted_and_the_strictest_decides() {
         house.dovecot(&login("alice@corp.test", REFUSING)).await["status"],
         -1
     );
+}
+
+/// Behind Basic authentication nobody vouches for who asks, and a phone shows no reference: the helpdesk
+/// finds it by the person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_shows_no_reference_is_found_by_its_person() {
+    let (house, order) = House::enforcing().await;
+    assert_eq!(told(&house.sync("ROTATED").await), (403, Some("deny")));
+    house.settle().await;
+    let app = &house.world.app;
+    let of_alice = app.whose(&operator(RESPONDER), "al@corp.test").await;
+    let of_alice = of_alice.unwrap();
+    assert!(of_alice.claims.is_empty(), "anybody could have said so");
+    assert_eq!(of_alice.devices.len(), 2);
+    let refused = &of_alice.refused[0];
+    assert_eq!(refused.keys, ["eas:ROTATED".parse().unwrap()]);
+    assert_eq!(refused.fallback, Some(Fallback::UnknownDevice));
+    assert!(!refused.vouched);
+    let told_of = app.store.refused(order.id).await.unwrap();
+    assert!(told_of.is_empty(), "nor is anybody mailed");
+    house.recognise("eas:ROTATED", "alice@corp.test").await;
+    assert_eq!(told(&house.sync("ROTATED").await), (204, Some("warn")));
 }

@@ -6,12 +6,12 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use countermand_core::actor::Act;
 use countermand_core::fleet::DeviceKey;
+use countermand_core::verdict::Fallback;
 use serde::Deserialize;
 
 use super::{done, page_with, shell, when, zone};
 use crate::app::AppError;
-use crate::app::devices::{Whose, Word};
-use crate::store::StoredRefusal;
+use crate::app::devices::{KnownRefusal, Whose, Word, refused};
 use crate::web::Web;
 use crate::web::errors::{Answer, Fault};
 use crate::web::pages::{ClaimRow, Count, DeviceRow, Devices, Found, RefusalRow, Tone, WordFields};
@@ -79,15 +79,18 @@ async fn look(
     let is_reference = asked.len() < 16 && asked.to_uppercase().starts_with("R-");
     if is_reference {
         let refusals = web.app.explain(&actor, asked).await?;
-        let rows: Vec<RefusalRow> = refusals.iter().map(|r| refusal(web, r, &zone)).collect();
+        let named = |id| web.app.live.view().person(id).map(|p| p.email.clone());
+        let mut rows = Vec::new();
         let mut whose = Whose::default();
-        if let Some(first) = rows.first() {
-            let key = first.keys.split(", ").next().unwrap_or_default();
-            if key.parse::<DeviceKey>().is_ok() {
-                whose = web.app.whose(&actor, key).await?;
-                word.key = key.to_owned();
-                word.person = first.person.clone();
+        for one in &refusals {
+            let person = one.person.and_then(named);
+            let known = refused(one);
+            if let Some(key) = known.keys.first().filter(|_| rows.is_empty()) {
+                whose = web.app.whose(&actor, key.as_str()).await?;
+                word.key = key.to_string();
+                word.person = person.clone().unwrap_or_default();
             }
+            rows.push(refusal(person, known, &zone));
         }
         return Ok(found(rows, whose, &zone));
     }
@@ -98,14 +101,16 @@ async fn look(
             Err(_) => word.person = asked.to_owned(),
         }
     }
-    Ok(found(Vec::new(), whose, &zone))
+    let of = Some(asked.to_owned());
+    let mut whose = whose;
+    let refused = std::mem::take(&mut whose.refused);
+    let rows = refused
+        .into_iter()
+        .map(|one| refusal(of.clone(), one, &zone));
+    Ok(found(rows.collect(), whose, &zone))
 }
 
 fn found(refusals: Vec<RefusalRow>, whose: Whose, zone: &str) -> Found {
-    let joined = |keys: &[DeviceKey]| {
-        let keys: Vec<&str> = keys.iter().map(DeviceKey::as_str).collect();
-        keys.join(", ")
-    };
     let devices = whose.devices.into_iter().map(|device| DeviceRow {
         what: format!("{} ({})", device.form_factor, device.platform),
         keys: joined(&device.keys),
@@ -125,33 +130,33 @@ fn found(refusals: Vec<RefusalRow>, whose: Whose, zone: &str) -> Found {
     }
 }
 
-fn refusal(web: &Web, refusal: &StoredRefusal, zone: &str) -> RefusalRow {
-    let known: serde_json::Value = serde_json::from_str(&refusal.known).unwrap_or_default();
-    let keys = known["question"]["keys"].as_array();
-    let keys: Vec<&str> = keys
-        .into_iter()
-        .flatten()
-        .filter_map(|k| k.as_str())
-        .collect();
-    let person = refusal.person.and_then(|id| {
-        let view = web.app.live.view();
-        view.person(id).map(|p| p.email.clone())
-    });
-    let why = match known["verdict"]["fallback"].as_str() {
-        Some("unknown_device") => "the device is not known",
-        Some("unknown_person") => "the login is not known",
-        Some("ambiguous_key") => "more than one device goes by this name",
-        Some("no_device_key") => "it did not say which device it is",
+fn refusal(person: Option<String>, refusal: KnownRefusal, zone: &str) -> RefusalRow {
+    let why = match refusal.fallback {
+        Some(Fallback::UnknownDevice) => "the device is not known",
+        Some(Fallback::UnknownPerson) => "the login is not known",
+        Some(Fallback::AmbiguousKey) => "more than one device goes by this name",
+        Some(Fallback::NoDeviceKey) => "it did not say which device it is",
         Some(_) => "what is on the device is not known",
         None => "an app; `countermand explain` tells which",
     };
+    let doubt = if refusal.vouched {
+        ""
+    } else {
+        "; the door does not vouch for who it was"
+    };
     RefusalRow {
+        reference: refusal.reference,
         person: person.unwrap_or_else(|| "an unknown login".to_owned()),
-        keys: keys.join(", "),
+        keys: joined(&refusal.keys),
         last: when(refusal.last_at, zone),
         times: Count(refusal.times).of("time", "times"),
-        why: why.to_owned(),
+        why: format!("{why}{doubt}"),
     }
+}
+
+fn joined(keys: &[DeviceKey]) -> String {
+    let keys: Vec<&str> = keys.iter().map(DeviceKey::as_str).collect();
+    keys.join(", ")
 }
 
 pub(in crate::web) async fn recognise(

@@ -32,6 +32,7 @@ impl Found {
 
 #[derive(Debug, Clone)]
 pub struct RefusalRow {
+    pub reference: String,
     pub person: String,
     pub keys: String,
     pub last: When,

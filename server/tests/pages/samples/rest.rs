@@ -324,6 +324,7 @@ pub(super) fn devices() -> Devices {
         error: None,
         found: Some(Found {
             refusals: vec![RefusalRow {
+                reference: "R-7Q2M-4F".into(),
                 person: "mia.lind@corp.example".into(),
                 keys: "eas:ROTATED".into(),
                 last: at("16:40"),
