@@ -120,6 +120,9 @@ impl Recorder {
     pub fn claimed(&self, person: PersonId, keys: Vec<DeviceKey>, at: Timestamp) {
         let mut books = self.books();
         let room = MOST_CLAIMS.saturating_sub(books.claims.len());
+        if room == 0 {
+            return;
+        }
         let of_person = books.claiming.entry(person).or_default();
         let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(of_person.len()));
         let mut fresh = keys;
