@@ -14,6 +14,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use rows::Report;
 
+/// Every notice is many small texts, made on one thread and dropped on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(name = "countermand-bench", version)]
 struct Cli {

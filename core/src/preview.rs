@@ -18,6 +18,9 @@ pub struct Preview {
     pub audience: u64,
     /// People who would be sent the notice.
     pub to_tell: u64,
+    /// Of those, who would be told first; null without such a stage. Of a file that is no order yet it
+    /// is the share alone: who is in it follows from the order's id.
+    pub canary: Option<u64>,
     pub by_platform: BTreeMap<String, u64>,
     pub by_form_factor: BTreeMap<String, u64>,
     /// For every group that the people are in, those of the audience rule among them.

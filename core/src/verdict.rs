@@ -14,7 +14,8 @@ words!(
 );
 
 words!(
-    /// The way in that asks.
+    /// The way in that asks. Not to be taken for a channel at which an order is announced: those are
+    /// recipients (`notice::channel`).
     Channel, "channel" {
         Activesync = "activesync", Imap = "imap", Pop3 = "pop3", Submission = "submission", Web = "web",
     }

@@ -334,6 +334,7 @@ fn stages_that_could_do_nothing_or_harm_are_refused_with_their_remedy() {
     for (given, expected) in [
         (r#"pause = "PT1H""#, "does nothing without"),
         ("canary = \"1%\"\ncanary_groups = [\"it\"]", "and not both"),
+        (r#"canary = "0%""#, "nobody would be told first"),
         ("hold_at = {}", "hold_at is empty"),
         (
             "hold_at = { looks_wrong = 0 }",

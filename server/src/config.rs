@@ -1,5 +1,7 @@
 //! The config file, `countermand.toml`, and its environment variables.
 
+mod check;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::listen::Listen;
 use crate::outbox::bounces::BouncesConfig;
-use crate::outbox::channels::{self, ChannelConfig};
+use crate::outbox::channels::ChannelConfig;
 use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
@@ -213,7 +215,7 @@ impl GateConfig {
     pub fn postfix(&self, data: &Path) -> Result<Option<Listen>, String> {
         let text = Some(&self.postfix_listen).filter(|text| !text.is_empty());
         let listen = text.map(|text| Listen::parse(text, data)).transpose();
-        listen.map_err(|why| format!("[gate] postfix_listen {why}"))
+        listen.map_err(|why| format!("postfix_listen {why}"))
     }
 
     pub fn policy(&self) -> GatePolicy {
@@ -286,32 +288,6 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
-        self.notices
-            .smtp
-            .check()
-            .map_err(|e| format!("[notices.smtp] {e}"))?;
-        (self.notices.test.smtp.check()).map_err(|e| format!("[notices.test.smtp] {e}"))?;
-        channels::check(&self.notices.channels)?;
-        self.gate.postfix(Path::new("."))?;
-        crate::outbox::message::bare_address(&self.notices.from).map_err(|e| {
-            format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
-        })?;
-        let bounces = self.notices.bounces.check(&self.notices.from);
-        bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
-        let limits = self.notices.limits.check();
-        limits.map_err(|e| format!("[notices.limits] {e}"))?;
-        if !self.server.public_url.starts_with("http://")
-            && !self.server.public_url.starts_with("https://")
-        {
-            return Err(format!(
-                "[server] public_url «{}» must begin with http:// or https://",
-                self.server.public_url
-            ));
-        }
-        Ok(())
-    }
-
     /// What `init` writes: every default as a comment, and the secret that it made.
     pub fn template(secret: &str) -> String {
         include_str!("../templates/countermand.toml").replace("{secret}", secret)
@@ -373,15 +349,33 @@ fn explain(message: &str) -> String {
     if message.starts_with("unknown field")
         && let Some(given) = quoted.next()
     {
-        return match nearest_of(given, quoted) {
-            Some(right) => format!("there is no key «{given}»; did you mean «{right}»?"),
+        let mend = match nearest_of(given, quoted.clone()) {
+            Some(right) => format!("did you mean «{right}»?"),
             None => format!(
-                "there is no key «{given}»; `countermand init` writes a file with every key"
+                "the keys here are {}",
+                quoted.collect::<Vec<_>>().join(", ")
             ),
         };
+        return format!("there is no key «{given}»; {mend}");
     }
-    message.lines().next().unwrap_or("not readable").to_owned()
+    let words = message.lines().next().unwrap_or("not readable");
+    // The reader names what it expects as programmers do.
+    const SAID: [(&str, &str); 5] = [
+        ("expected u16", "expected a whole number from 0 to 65535"),
+        ("expected usize", "expected a whole number, such as 8"),
+        ("expected f64", "expected a number, such as 50 or 0.5"),
+        ("expected a signed duration string", EXPECTED_LENGTH),
+        (
+            "parsing ISO 8601 duration in this context requires that the duration contain a time component and no components of days or greater",
+            EXPECTED_LENGTH,
+        ),
+    ];
+    let plain = |words: String, (theirs, ours): &(&str, &str)| words.replace(theirs, ours);
+    SAID.iter().fold(words.to_owned(), plain)
 }
+
+const EXPECTED_LENGTH: &str =
+    "expected a length of time in hours, minutes or seconds, such as \"PT60S\"";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -24,7 +24,9 @@ impl Listen {
             return Ok(Listen::Unix(data.join(path)));
         }
         match text.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
+            Ok(address) if address.ip().is_loopback() && address.port() > 0 => {
+                Ok(Listen::Tcp(address))
+            }
             _ => Err(format!(
                 "«{text}»: expected a loopback address with its port, such as \"127.0.0.1:2424\", or \"unix:PATH\"; nothing but where it is keeps strangers away"
             )),

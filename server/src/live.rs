@@ -1,7 +1,8 @@
 //! The current index: loaded at start, following every commit of this and of other processes.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use countermand_core::index::{Fact, Index, Mode, Settings};
@@ -14,6 +15,63 @@ use crate::store::{Result, Store, Touched};
 
 /// How often another process's commits are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The index as it stands, for who holds this.
+#[derive(Debug)]
+pub struct View<'a> {
+    index: RwLockReadGuard<'a, Index>,
+    _once: Once,
+}
+
+impl Deref for View<'_> {
+    type Target = Index;
+    fn deref(&self) -> &Index {
+        &self.index
+    }
+}
+
+/// A thread that asks for a second view while it holds one waits for ever, once a commit waits between
+/// the two. That is rare enough to pass every test, so builds for tests look for it.
+#[derive(Debug)]
+struct Once {
+    #[cfg(debug_assertions)]
+    of: usize,
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    /// What this thread holds a view of.
+    static HELD: std::cell::RefCell<Vec<usize>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[cfg(debug_assertions)]
+impl Once {
+    fn of(live: &Live) -> Once {
+        let of = std::ptr::from_ref(live).addr();
+        HELD.with_borrow_mut(|held| {
+            debug_assert!(
+                !held.contains(&of),
+                "this thread holds a view of the index already, and would wait for itself; hand that one on, or drop it first"
+            );
+            held.push(of);
+        });
+        Once { of }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Once {
+    fn drop(&mut self) {
+        HELD.with_borrow_mut(|held| held.retain(|of| *of != self.of));
+    }
+}
+
+#[cfg(not(debug_assertions))]
+impl Once {
+    fn of(_: &Live) -> Once {
+        Once {}
+    }
+}
 
 /// An index that is always (nearly) that of the last commit.
 #[derive(Debug)]
@@ -53,8 +111,15 @@ impl Live {
     }
 
     /// The index as it stands. Held for a moment only: a commit waits for it.
-    pub fn view(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    pub fn view(&self) -> View<'_> {
+        let once = Once::of(self);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        View { index, _once: once }
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        drop(Once::of(self));
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version that the index shows.
@@ -96,9 +161,9 @@ impl Live {
                     .facts
                     .into_iter()
                     .for_each(|fact| index.apply(fact));
-                *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+                *self.write() = index;
             } else {
-                let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+                let mut index = self.write();
                 followed
                     .facts
                     .into_iter()

@@ -13,6 +13,10 @@ use countermand_core::actor::Act;
 use countermand_core::order::when::When;
 use countermand_core::words::thousands;
 
+/// Every notice is many small texts, made on one thread and dropped on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The moment that the program takes for now: for exercises and tests. Its clock then stands still.
 const NOW: &str = "COUNTERMAND_NOW";
 
@@ -55,9 +59,14 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
             let open = place.open().await?;
             open.authorise(Act::Administer).await?;
             let print = place.print;
-            let sent =
-                serve::send(open.app, &place.data, send.until_idle, cli::follow(print)).await;
+            let app = open.app.clone();
+            let sent = serve::send(app, &place.data, send.until_idle, cli::follow(print)).await;
             let progress = sent.map_err(|e| Failure::failed(format!("{e:#}")))?;
+            if send.until_idle {
+                for waits in open.app.waits().await? {
+                    eprintln!("{}", cli::left(&place, &waits));
+                }
+            }
             print.answer(&progress, || {
                 format!(
                     "{} accepted, {} rejected, {} unknown; {} attempts were put off and repeated.",

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "channels/play.rs"]
 mod play;
+#[path = "channels/servers.rs"]
+mod servers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -407,7 +409,7 @@ async fn an_order_names_channels_that_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_left_the_config_is_listed_and_nothing_waits_for_it() {
+async fn a_channel_that_left_the_config_is_shown_and_nothing_waits_for_it() {
     let hook = Webhook::start().await;
     let world = house(vec![plain(&hook, "ops"), plain(&hook, "board")]).await;
     let (author, approver) = (operator(AUTHOR), operator(APPROVER));
@@ -441,15 +443,19 @@ async fn a_channel_that_left_the_config_is_listed_and_nothing_waits_for_it() {
         .run_until_idle(std::future::pending())
         .await
         .unwrap();
-    assert_eq!(progress.rejected, 1);
-    let at = at_channels(&world, &order).await;
-    assert_eq!(at["ops"].correction, Some("rejected"));
+    assert_eq!((progress.rejected, progress.deferred), (0, 0));
+    let shown = app.show(&author, &order.id.to_string()).await.unwrap();
+    let ops = &shown.channels[0];
+    assert_eq!(ops.correction, Some("planned"));
     assert!(
-        at["ops"]
-            .detail
-            .contains("no [[notices.channel]] «ops» any more"),
-        "{:?}",
-        at["ops"]
+        ops.detail.contains("no [[notices.channel]] «ops»"),
+        "{ops:?}"
+    );
+    // It is put back, or another server has it.
+    send(&world, "two", LONG).await;
+    assert_eq!(
+        at_channels(&world, &order).await["ops"].correction,
+        Some("accepted")
     );
 }
 

@@ -202,7 +202,10 @@ async fn inv_32_the_statement_changes_with_the_commit_and_keeps_its_history() {
     let json: serde_json::Value =
         serde_json::from_str(&reader.get(&format!("{path}.json")).await.body).unwrap();
     assert_eq!(json["state"], "retracted");
-    assert_eq!(json["reason"], "Sent in error");
+    assert_eq!(json["reason"], "Security risks");
+    assert_eq!(json["retraction"]["reason"], "Sent in error");
+    let body = json["text"]["body"].as_str().unwrap();
+    assert!(body.contains("TikTok") && !body.contains("{{"), "{body}");
     assert_eq!(json["history"].as_array().unwrap().len(), 3);
     assert_eq!(
         json["text"]["subject"],

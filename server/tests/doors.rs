@@ -5,13 +5,10 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use countermand::gate::Gate;
 use countermand::gate::wire::wbxml::{self, EasRefusal};
-use countermand_core::order::Order;
 use countermand_core::verdict::Decision;
-use support::app::{Listening, RESPONDER, SECRET, TIKTOK, World, operator};
+use support::app::SECRET;
+use support::company::{CLEAN, Company, WITH_TIKTOK};
 use support::dovecot::{Dovecot, DovecotConfig, Login};
 use support::http::{self, Reply};
 use support::imap::{Imap, Response};
@@ -19,94 +16,6 @@ use support::nginx::{Nginx, NginxConfig};
 
 const ALICE: (&str, &str) = ("Authorization", "Basic YWxpY2VAY29ycC50ZXN0OnNlY3JldA==");
 const MALLORY: (&str, &str) = ("Authorization", "Basic bWFsbG9yeUBlbHNlLnRlc3Q6c2VjcmV0");
-const WITH_TIKTOK: &str = "DEV7F3A";
-const CLEAN: &str = "DEV9C1E";
-
-/// Alice's two phones and her company's Countermand.
-struct Company {
-    world: World,
-    gate: Arc<Gate>,
-    countermand: Option<Listening>,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Company {
-    fn new() -> Self {
-        Self::with(Decision::Allow)
-    }
-
-    fn with(unknown_person: Decision) -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let (world, gate) = runtime.block_on(async {
-            let world = World::with(|config| config.gate.unknown_person = unknown_person).await;
-            world.people(&["alice@corp.test,,Alice,all-staff,,"]).await;
-            world
-                .iphones(&["alice@corp.test,2,eas:DEV9C1E;cred:dev-9c1e,com.example.clock@1"])
-                .await;
-            let gate = world.gate();
-            (world, gate)
-        });
-        let company = Company {
-            countermand: Some(Listening::start(gate.clone())),
-            world,
-            gate,
-            runtime,
-        };
-        company.report("com.zhiliaoapp.musically@16.1");
-        company
-    }
-
-    fn port(&self) -> u16 {
-        self.countermand.as_ref().unwrap().port
-    }
-
-    fn kill(&mut self) {
-        self.countermand = None;
-    }
-
-    /// A complete report of the phone that has TikTok, or had it.
-    fn report(&self, apps: &str) {
-        let row = format!("alice@corp.test,1,eas:DEV7F3A;cred:dev-7f3a,{apps}");
-        self.runtime.block_on(self.world.iphones(&[&row]));
-    }
-
-    fn publish(&self) -> Order {
-        self.runtime.block_on(self.world.publish(TIKTOK))
-    }
-
-    fn tell(&self, order: &Order) {
-        self.runtime
-            .block_on(self.world.tell(order, "alice@corp.test"));
-    }
-
-    fn go_to(&self, at: &str) {
-        self.runtime.block_on(self.world.go_to(at));
-    }
-
-    fn retract(&self, order: &Order) {
-        let (responder, id) = (operator(RESPONDER), order.id.to_string());
-        let retracted = self.world.app.retract(&responder, &id, "sent in error");
-        self.runtime.block_on(retracted).unwrap();
-    }
-
-    /// The story at one kind of door. `enter` is let in (`true`) or refused as that door refuses.
-    fn story(&self, enter: impl Fn(&str) -> bool) -> Order {
-        let refused = |device| !enter(device);
-        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "no order");
-        let order = self.publish();
-        self.tell(&order);
-        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "until the deadline");
-        self.go_to("2020-07-11T07:00:00Z");
-        assert!(refused(WITH_TIKTOK) && enter(CLEAN), "past the deadline");
-        self.report("com.example.clock@1");
-        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "cured");
-        self.go_to("2020-07-11T08:00:00Z");
-        self.report("com.zhiliaoapp.musically@16.1");
-        assert!(refused(WITH_TIKTOK) && enter(CLEAN), "installed again");
-        order
-    }
-}
-
 fn nginx(company: &Company, open_without_verdict: bool) -> Option<Nginx> {
     Nginx::start(config(company, open_without_verdict))
 }
@@ -195,7 +104,7 @@ fn an_nginx_that_signs_people_in_shows_them_the_reason() {
 
 #[test]
 fn a_browser_behind_nginx_is_shown_a_page() {
-    let company = Company::with(Decision::Deny);
+    let company = Company::with(|config| config.gate.unknown_person = Decision::Deny);
     let Some(nginx) = nginx(&company, false) else {
         return;
     };

@@ -19,9 +19,11 @@ use countermand_core::verdict::Decision;
 use house::{AFTER, ALICE, BOB, House, REFUSING, SIGNED_IN, bare, login, told, uri};
 use support::app::{ADMIN, DEADLINE, Listening, RESPONDER, SECRET, TIKTOK, World, operator};
 
-const ROUTES: [&str; 6] = [
+const ROUTES: [&str; 8] = [
     "/gate/http",
     "/gate/http/Microsoft-Server-ActiveSync?DeviceId=DEV7F3A",
+    "/gate/authz",
+    "/gate/authz/Microsoft-Server-ActiveSync?DeviceId=DEV7F3A",
     "/gate/eas-refused",
     "/gate/web-refused",
     "/gate/dovecot?command=allow",
@@ -181,7 +183,12 @@ async fn inv_37_only_a_person_who_was_vouched_for_is_told_which_app() {
         all.contains("TikTok")
     };
     let certificate = ("X-Client-Cert-Serial", "0A1B");
-    for path in ["/gate/http", "/gate/eas-refused", "/gate/web-refused"] {
+    for path in [
+        "/gate/http",
+        "/gate/authz",
+        "/gate/eas-refused",
+        "/gate/web-refused",
+    ] {
         let of_phone = ("X-Original-URI", &*refused);
         assert!(ask(path, &[of_phone, SIGNED_IN]).await, "{path}");
         assert!(

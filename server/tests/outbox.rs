@@ -1,6 +1,8 @@
 //! The sender against a relay that records and fails, and a database that remembers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "outbox/begun.rs"]
+mod begun;
 #[path = "outbox/behind.rs"]
 mod behind;
 #[path = "outbox/stops.rs"]

@@ -13,7 +13,6 @@ pub fn nearest_of<'a>(
         .filter_map(|candidate| {
             let folded: Vec<char> = candidate.to_lowercase().chars().collect();
             let edits = distance(&given, &folded);
-            // Two letters that changed places are two edits, and the commonest slip.
             let allowed = ((folded.len().max(given.len()) + 1) / 3).max(1);
             (edits <= allowed && edits < folded.len()).then_some((edits, candidate))
         })
@@ -21,23 +20,26 @@ pub fn nearest_of<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance, one row at a time.
+/// How many letters are put in, taken out, replaced or swapped with their neighbour (optimal string
+/// alignment), two rows of the table behind the one at work.
 fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
+            let replaced = at(&above, j) + usize::from(from != to);
+            let mut edits = replaced.min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
+            if swapped {
+                edits = edits.min(at(&before, j - 1) + 1);
+            }
+            row.push(edits);
         }
-        for (above, to) in row.iter_mut().skip(1).zip(b) {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(*above + 1);
-            *above = left;
-        }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -59,6 +61,10 @@ mod tests {
             ("tiktoc", "tiktok", 1),
             ("kitten", "sitting", 3),
             ("flaw", "lawn", 2),
+            ("hots", "host", 1),
+            ("ab", "ba", 1),
+            ("prot", "port", 1),
+            ("abcd", "badc", 2),
         ] {
             assert_eq!(edits(a, b), expected, "{a} to {b}");
             assert_eq!(edits(b, a), expected, "{b} to {a}");
@@ -67,6 +73,7 @@ mod tests {
 
     #[test]
     fn the_nearest_is_near_or_none() {
+        assert_eq!(nearest_of("hots", ["port", "host"]), Some("host"));
         let names = ["groups", "except_groups", "tell"];
         assert_eq!(nearest_of("Group", names), Some("groups"));
         assert_eq!(nearest_of("exceptgroups", names), Some("except_groups"));

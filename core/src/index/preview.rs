@@ -9,6 +9,7 @@ use super::Index;
 use super::judge::strongest;
 use crate::fleet::{Device, Person};
 use crate::id::{OrderId, PersonId};
+use crate::notice::plan::in_canary;
 use crate::order::file::Tell;
 use crate::order::{Audience, Order, approval_digest};
 use crate::preview::Preview;
@@ -142,7 +143,21 @@ impl Index {
         }
         preview.people = people.len();
         preview.to_tell = tell.len();
+        preview.canary = self.canary(order, &tell);
         Ok(preview)
+    }
+
+    /// How many of `people` are told first.
+    fn canary(&self, order: &Order, people: &RoaringBitmap) -> Option<u64> {
+        let stages = order.revision.file.stages.as_ref();
+        let stages = stages.filter(|s| s.has_canary())?;
+        Some(match stages.canary {
+            Some(share) if order.id.0.is_nil() => share.of(people.len()),
+            _ => {
+                let first = |p: &u32| in_canary(self, stages, order.id, PersonId(*p));
+                people.iter().filter(first).count() as u64
+            }
+        })
     }
 
     fn count(

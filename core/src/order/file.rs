@@ -275,6 +275,13 @@ pub struct Announce {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Share(pub u32);
 
+impl Share {
+    /// So many of them, rounded down.
+    pub fn of(self, all: u64) -> u64 {
+        (u128::from(all) * u128::from(self.0) / 10_000) as u64
+    }
+}
+
 impl std::str::FromStr for Share {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -413,6 +420,12 @@ impl OrderFile {
                 say(
                     "[stages]",
                     "stages takes either canary = \"1%\" or canary_groups, and not both".into(),
+                );
+            }
+            if stages.canary == Some(Share(0)) {
+                say(
+                    "canary",
+                    "stages.canary is 0%, and nobody would be told first; write a share such as 1%, or leave it out".into(),
                 );
             }
             if !stages.has_canary() && stages.hold_at.is_none() {

@@ -9,6 +9,7 @@
 
 mod code;
 mod imports;
+mod links;
 mod rules;
 mod tree;
 
@@ -29,6 +30,11 @@ fn check(rule: fn(&Tree) -> Vec<Fault>) {
 #[test]
 fn no_source_file_is_too_long() {
     check(rules::too_long);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    check(links::dead);
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl fmt::Display for Fault {
 }
 
 impl Source {
-    fn fault(&self, line: usize, what: impl Into<String>, mend: &'static str) -> Fault {
+    pub fn fault(&self, line: usize, what: impl Into<String>, mend: &'static str) -> Fault {
         Fault {
             path: self.path.clone(),
             line,

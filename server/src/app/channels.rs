@@ -76,6 +76,11 @@ impl App {
         unknown.map(say).collect()
     }
 
+    pub(super) fn has_channel(&self, name: &str) -> bool {
+        let channels = &self.config.notices.channels;
+        channels.iter().any(|channel| channel.name == name)
+    }
+
     /// Fails where a channel of the order is not known.
     pub(super) fn need_channels(&self, order: &Order) -> Result<()> {
         match self.channel_problems(order) {
@@ -94,9 +99,6 @@ impl App {
             .channel(brief.key.person)
             .ok_or("the channel is not known here")?;
         let kind = brief.key.kind;
-        if let Some(why) = super::office::too_late(order, kind, self.now()) {
-            return Err(why.to_owned());
-        }
         let still_forbidden = match kind {
             Kind::Correction => others_on(&view, order, self.now()),
             _ => Vec::new(),
@@ -150,14 +152,19 @@ impl App {
             } else {
                 "planned"
             };
+            let announcement = announced.map_or(not_begun, |r| r.state.as_str());
+            let detail = corrected.or(announced).map(|r| r.detail.clone());
+            let planned = correction.unwrap_or(announcement) == "planned";
             AtChannel {
                 name: name.clone(),
-                announcement: announced.map_or(not_begun, |r| r.state.as_str()),
+                announcement,
                 correction,
-                detail: corrected
-                    .or(announced)
-                    .map(|r| r.detail.clone())
-                    .unwrap_or_default(),
+                detail: match detail {
+                    _ if planned && !self.has_channel(name) => format!(
+                        "this server's config has no [[notices.channel]] «{name}»; a server that has it sends, or put it back"
+                    ),
+                    detail => detail.unwrap_or_default(),
+                },
             }
         };
         Ok(order.channels.iter().map(at).collect())

@@ -4,6 +4,7 @@ use countermand_core::catalogue::Catalogue;
 use countermand_core::notice::lint::{self, Crowd, Lint};
 use countermand_core::notice::render::zone_of;
 use countermand_core::order::Order;
+use countermand_core::order::file::Stages;
 
 use super::App;
 
@@ -13,7 +14,13 @@ impl App {
         if order.published().is_some() {
             return Vec::new();
         }
-        let crowd = self.crowd(order);
+        let mut crowd = self.crowd(order);
+        let stages = order.revision.file.stages.as_ref();
+        if stages.is_some_and(Stages::has_canary)
+            && let Ok(preview) = self.preview(order)
+        {
+            crowd.canary = preview.canary.map(|first| (first, preview.to_tell));
+        }
         lint::lints(order, Catalogue::embedded(), &crowd, self.now())
     }
 

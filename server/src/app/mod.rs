@@ -23,6 +23,7 @@ pub mod review;
 pub mod show;
 pub mod stops;
 pub mod verify;
+pub mod waits;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

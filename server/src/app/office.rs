@@ -33,6 +33,16 @@ impl Office for App {
         plan::announcements(&self.live.view(), order, now)
     }
 
+    fn reaches(&self, order: OrderId, channel: PersonId) -> bool {
+        let view = self.live.view();
+        let name = view.order(order).and_then(|o| o.channel(channel));
+        name.is_some_and(|name| self.has_channel(name))
+    }
+
+    fn too_late(&self, key: &Key) -> Option<&'static str> {
+        too_late(self.live.view().order(key.order)?, key.kind, self.now())
+    }
+
     fn retracted(&self) -> Vec<OrderId> {
         self.live
             .view()
@@ -84,9 +94,6 @@ impl Office for App {
         let person = view
             .person(brief.key.person)
             .ok_or("the person is not known here")?;
-        if let Some(why) = too_late(order, brief.key.kind, self.now()) {
-            return Err(why.to_owned());
-        }
         let mail = self
             .sealed_letter(&view, order, person, brief)
             .map_err(|e| e.to_string())?;
@@ -106,7 +113,7 @@ impl Office for App {
 }
 
 /// A notice that waited for a retry may have outlived what it is about.
-pub(super) fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
+fn too_late(order: &Order, kind: Kind, now: Timestamp) -> Option<&'static str> {
     if kind == Kind::Correction {
         return None;
     }

@@ -37,7 +37,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand, ValueHint};
 pub use failure::{Exit, Failure};
 pub use place::{Open, Place, World};
 pub use print::Printer;
-pub use sending::follow;
+pub use sending::{follow, left};
 
 type Result<T> = std::result::Result<T, Failure>;
 

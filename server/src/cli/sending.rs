@@ -3,11 +3,12 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use countermand_core::words::thousands;
+use countermand_core::words::{counted, thousands};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::time::Instant;
 
-use super::Printer;
+use super::{Place, Printer};
+use crate::app::waits::{Waits, Why};
 use crate::outbox::worker::Progress;
 
 /// Between two lines where there is no terminal.
@@ -27,8 +28,33 @@ pub fn follow(print: Printer) -> Box<dyn FnMut(&Progress) + Send> {
     }
 }
 
+/// What `--until-idle` left for later, and what lets it go on; one line an order.
+pub fn left(place: &Place, waits: &Waits) -> String {
+    let id = waits.order.id.short();
+    let notices = |n: u64| counted(n, "notice", "notices");
+    let resume = place.command(&format!("--as EMAIL order resume {id}"));
+    let what = match &waits.why {
+        Why::Held(n) => format!("{}: it is on hold, until {resume}", notices(*n)),
+        Why::Stopped(n) => format!(
+            "{}: they stopped by themselves, and wait for a responder; {} says why",
+            notices(*n),
+            place.command(&format!("order show {id}"))
+        ),
+        Why::Pause(n, pause) => format!(
+            "{}: they wait for the pause after the canary, {pause} from when the first of it was told; send again then, or let `serve` run",
+            notices(*n)
+        ),
+        Why::NoChannel(names) => format!(
+            "what is to be said at {}: this server's config has no such channel; another server's sender has it, or put it back",
+            names.join(", ")
+        ),
+    };
+    let title = super::print::tame(waits.order.title());
+    format!("Not waited for, of order {id} «{title}»: {what}.")
+}
+
 fn settled(progress: &Progress) -> u64 {
-    progress.accepted + progress.rejected + progress.unknown
+    progress.accepted + progress.rejected + progress.unknown + progress.too_late
 }
 
 fn all(progress: &Progress) -> u64 {
@@ -41,6 +67,7 @@ fn counts(progress: &Progress) -> String {
         ("accepted", progress.accepted),
         ("rejected", progress.rejected),
         ("unknown", progress.unknown),
+        ("too late", progress.too_late),
         ("put off", progress.deferred),
     ]
     .into_iter()

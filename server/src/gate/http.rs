@@ -30,17 +30,37 @@ struct Original {
 pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
     let began = Instant::now();
     let original = read("/gate/http", &request);
-    let (outcome, age) = if original.is_bare_options {
-        gate.let_in(Route::Http, &original.asked, began)
-    } else {
-        gate.answer(Route::Http, &original.asked, began).await
-    };
-    let status = match &outcome {
-        Outcome::TooOld => StatusCode::SERVICE_UNAVAILABLE,
-        Outcome::Answer(answer) if answer.decision == Decision::Deny => StatusCode::FORBIDDEN,
-        Outcome::Answer(_) => StatusCode::NO_CONTENT,
+    let (outcome, age) = gate.judge_original(&original, began).await;
+    let status = match refusal(&outcome) {
+        Ok(None) => StatusCode::NO_CONTENT,
+        Ok(Some(_)) => StatusCode::FORBIDDEN,
+        Err(TooOld) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = status.into_response();
+    describe(response.headers_mut(), &outcome, age);
+    response
+}
+
+/// `/gate/authz`, for proxies that ask once and show our own words: 200 (Envoy takes nothing else for a yes), or
+/// 403 with what the client is shown, and in `X-Countermand-Show` the status that belongs to it.
+pub(super) async fn authz(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let original = read("/gate/authz", &request);
+    let (outcome, age) = gate.judge_original(&original, began).await;
+    let mut response = match refusal(&outcome) {
+        Ok(None) => StatusCode::OK.into_response(),
+        Err(TooOld) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(Some(answer)) => {
+            let mut shown = match original.asked.question.channel {
+                Channel::Activesync => shown_to_phone(&original, answer),
+                _ => shown_to_browser(&gate, answer),
+            };
+            let status = HeaderValue::from(shown.status().as_u16());
+            shown.headers_mut().insert("x-countermand-show", status);
+            *shown.status_mut() = StatusCode::FORBIDDEN;
+            shown
+        }
+    };
     describe(response.headers_mut(), &outcome, age);
     response
 }
@@ -49,26 +69,11 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
 pub(super) async fn eas_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
     let original = read("/gate/eas-refused", &request);
     let (outcome, age) = gate.look_again(&original.asked);
-    let Outcome::Answer(answer) = &outcome else {
+    let Ok(Some(answer)) = refusal(&outcome) else {
         return come_again();
     };
-    if answer.decision != Decision::Deny {
-        return come_again();
-    }
-    let command = original.eas.as_ref().and_then(|e| e.command.as_deref());
-    let protocol = original.eas.as_ref().and_then(|e| e.protocol);
-    let mut response = match wbxml::refusal(command.unwrap_or_default(), protocol) {
-        EasRefusal::Wbxml(body) => {
-            let media_type = [(header::CONTENT_TYPE, wbxml::MEDIA_TYPE)];
-            (media_type, body).into_response()
-        }
-        EasRefusal::Http403 => (StatusCode::FORBIDDEN, answer.line.clone()).into_response(),
-    };
+    let mut response = shown_to_phone(&original, answer);
     describe(response.headers_mut(), &outcome, age);
-    let no_store = HeaderValue::from_static("no-store");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 
@@ -76,20 +81,50 @@ pub(super) async fn eas_refused(State(gate): State<Arc<Gate>>, request: Request)
 pub(super) async fn web_refused(State(gate): State<Arc<Gate>>, request: Request) -> Response<Body> {
     let original = read("/gate/web-refused", &request);
     let (outcome, age) = gate.look_again(&original.asked);
-    let answer = match &outcome {
-        Outcome::Answer(answer) if answer.decision == Decision::Deny => answer,
-        _ => return come_again(),
+    let Ok(Some(answer)) = refusal(&outcome) else {
+        return come_again();
     };
-    let html = (gate.page)(&RefusedInfo::of(&gate, answer));
+    let mut response = shown_to_browser(&gate, answer);
+    describe(response.headers_mut(), &outcome, age);
+    response
+}
+
+/// The view says too little for a verdict.
+struct TooOld;
+
+/// The answer, if it is to refuse.
+fn refusal(outcome: &Outcome) -> Result<Option<&Answer>, TooOld> {
+    match outcome {
+        Outcome::TooOld => Err(TooOld),
+        Outcome::Answer(answer) if answer.decision == Decision::Deny => Ok(Some(answer)),
+        Outcome::Answer(_) => Ok(None),
+    }
+}
+
+fn shown_to_phone(original: &Original, answer: &Answer) -> Response<Body> {
+    let command = original.eas.as_ref().and_then(|e| e.command.as_deref());
+    let protocol = original.eas.as_ref().and_then(|e| e.protocol);
+    let no_store = (header::CACHE_CONTROL, "no-store");
+    match wbxml::refusal(command.unwrap_or_default(), protocol) {
+        EasRefusal::Wbxml(body) => {
+            let headers = [(header::CONTENT_TYPE, wbxml::MEDIA_TYPE), no_store];
+            (headers, body).into_response()
+        }
+        EasRefusal::Http403 => {
+            (StatusCode::FORBIDDEN, [no_store], answer.line.clone()).into_response()
+        }
+    }
+}
+
+fn shown_to_browser(gate: &Gate, answer: &Answer) -> Response<Body> {
+    let html = (gate.page)(&RefusedInfo::of(gate, answer));
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, page::POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    let mut response = (StatusCode::FORBIDDEN, headers, html).into_response();
-    describe(response.headers_mut(), &outcome, age);
-    response
+    (StatusCode::FORBIDDEN, headers, html).into_response()
 }
 
 /// Between the refusal and this page the facts, or the age of the view, have changed.
@@ -103,6 +138,14 @@ fn come_again() -> Response<Body> {
 }
 
 impl Gate {
+    async fn judge_original(&self, original: &Original, began: Instant) -> (Outcome, Duration) {
+        if original.is_bare_options {
+            self.let_in(Route::Http, &original.asked, began)
+        } else {
+            self.answer(Route::Http, &original.asked, began).await
+        }
+    }
+
     /// Counts what is let in without a question to the index.
     fn let_in(&self, route: Route, asked: &Asked, began: Instant) -> (Outcome, Duration) {
         let now = self.clock.now();

@@ -37,6 +37,8 @@ impl fmt::Debug for Desk {
 pub enum NoMail {
     /// There never will be one.
     Never(String),
+    /// It has outlived what it is about.
+    TooLate(&'static str),
     /// Something failed that may work later.
     NotNow(String),
 }
@@ -80,6 +82,9 @@ impl Desk {
             }
         }
         self.heard_of(&key).map_err(NoMail::NotNow)?;
+        if let Some(why) = self.office.too_late(&key) {
+            return Err(NoMail::TooLate(why));
+        }
         let brief = Brief {
             key,
             was_refused,

@@ -5,13 +5,15 @@
 //! waiting. Corrections and repeated attempts wait for no limit (invariant 28); they are taken out of the
 //! buckets all the same, so that what is new waits for them. Each sender has its own buckets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 /// For every domain that has no limit of its own, one each.
 const OTHERS: &str = "*";
+/// One in a quarter of an hour: with less nobody would see anything move.
+const LEAST: f64 = 0.001;
 /// How much of a second may leave at once: little, so that a limit is held in every second.
 const BURST_SECONDS: f64 = 0.25;
 
@@ -46,13 +48,20 @@ impl LimitsConfig {
             ));
         }
         for (name, rate) in all {
-            if !rate.is_finite() || rate <= 0.0 {
+            if !rate.is_finite() || rate < LEAST {
                 return Err(format!(
-                    "{name} = {rate}: expected messages a second, above 0; a hold stops notices"
+                    "{name} = {rate}: expected messages a second, {LEAST} or more; a hold stops notices"
                 ));
             }
         }
-        Ok(())
+        let mut folded = BTreeSet::new();
+        let mut names = self.per_domain.keys().map(|name| name.to_lowercase());
+        match names.find(|name| !folded.insert(name.clone())) {
+            Some(name) => Err(format!(
+                "per_domain names «{name}» twice, in capital letters and in small ones; expected each domain once"
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -32,6 +32,19 @@ pub trait Office: Send + Sync {
         None
     }
 
+    /// Whether this server can announce at the channel. Another on the same database may: what this one
+    /// can't, it leaves to that one.
+    fn reaches(&self, order: OrderId, channel: PersonId) -> bool {
+        let _ = (order, channel);
+        true
+    }
+
+    /// Why a notice that waited for a retry has outlived what it is about, if it has.
+    fn too_late(&self, key: &Key) -> Option<&'static str> {
+        let _ = key;
+        None
+    }
+
     /// All retracted orders. To whom their corrections go, the store knows.
     fn retracted(&self) -> Vec<OrderId>;
 

@@ -125,8 +125,7 @@ fn framed(html: &str, first: &str, last: &str) -> String {
 /// Why a test did not get where it was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
-    /// Its words are about [notices.smtp]; the keys are the same.
-    #[error("[notices.test] {0}")]
+    #[error("[notices.test] {}", .0.of_tests())]
     Open(#[from] OpenError),
     #[error("{0}")]
     NotTaken(String),

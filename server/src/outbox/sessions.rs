@@ -305,6 +305,11 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
                 outcome: Outcome::Rejected,
                 detail: format!("no mail could be written: {detail}"),
             }),
+            Err(NoMail::TooLate(why)) => all.push(Settled {
+                claim,
+                outcome: Outcome::TooLate,
+                detail: format!("not sent: {why}"),
+            }),
             Err(NoMail::NotNow(detail)) => {
                 let code = None;
                 all.push(settled(
@@ -339,9 +344,12 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
     }
 }
 
-/// Whether the other side has decided.
+/// Whether it is decided.
 fn is_answer(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Accepted | Outcome::Rejected)
+    matches!(
+        outcome,
+        Outcome::Accepted | Outcome::Rejected | Outcome::TooLate
+    )
 }
 
 /// In the store's terms, with the time of the next attempt.

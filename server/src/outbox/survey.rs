@@ -167,6 +167,13 @@ impl Survey {
         due.sort_by_key(|(_, due)| due.kind);
         let mut known = std::mem::take(&mut self.tasks);
         for (order, Due { kind, people }) in due {
+            let people = match self.lane {
+                Lane::People => people,
+                Lane::Channels => {
+                    let reaches = |no: &u32| desk.office.reaches(order, PersonId(*no));
+                    people.into_iter().filter(reaches).collect()
+                }
+            };
             // Retracted orders, most of which no channel ever heard of.
             if people.is_empty() {
                 continue;

@@ -139,6 +139,14 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The same of the way of tests, whose keys stand in a section of its own.
+    pub fn of_tests(&self) -> String {
+        self.to_string()
+            .replace("[notices.smtp]", "[notices.test.smtp]")
+    }
+}
+
 /// An open way out. One session is used by one worker task at a time.
 #[derive(Debug)]
 pub struct Session(Kind);

@@ -74,6 +74,8 @@ pub struct Progress {
     /// Attempts that will be repeated.
     pub deferred: u64,
     pub unknown: u64,
+    /// Never sent, since they outlived what they were about.
+    pub too_late: u64,
     /// Now: on the wire, claimed by this sender, and people yet to be claimed for.
     pub in_flight: usize,
     pub claimed: usize,
@@ -90,6 +92,7 @@ impl Progress {
             rejected: self.rejected + other.rejected,
             deferred: self.deferred + other.deferred,
             unknown: self.unknown + other.unknown,
+            too_late: self.too_late + other.too_late,
             in_flight: self.in_flight + other.in_flight,
             claimed: self.claimed + other.claimed,
             planned: self.planned + other.planned,
@@ -481,9 +484,14 @@ impl Sender {
         let held = claimed + self.sessions.in_flight().count();
         let room = (2 * depth).saturating_sub(held);
         if self.survey.wants_corrections() {
-            room
-        } else {
-            room.min((depth + starting).saturating_sub(claimed))
+            return room;
+        }
+        // One large claim costs less than two small ones: as long as what is left is enough to go on with,
+        // and goes on.
+        let left = claimed.saturating_sub(starting);
+        match starting > 0 && 2 * left >= depth {
+            true => 0,
+            false => room.min(depth.saturating_sub(left)),
         }
     }
 
@@ -495,6 +503,7 @@ impl Sender {
                     Outcome::Rejected => &mut progress.rejected,
                     Outcome::Deferred { .. } => &mut progress.deferred,
                     Outcome::Unknown { .. } => &mut progress.unknown,
+                    Outcome::TooLate => &mut progress.too_late,
                 } += 1;
             }
             false

@@ -299,11 +299,14 @@ pub async fn send(
         })
     });
     let until = stopped(stopping);
-    let done = if until_idle {
-        sender.run_until_idle(until).await
-    } else {
-        sender.run(until).await
-    };
+    // A task beside its sessions: from this thread each of them would be woken across threads.
+    let sending = tokio::spawn(async move {
+        match until_idle {
+            true => sender.run_until_idle(until).await,
+            false => sender.run(until).await,
+        }
+    });
+    let done = sending.await?;
     // It needs what is followed, too.
     let announced = match announcing {
         Some(announcing) => announcing.await??,

@@ -1,14 +1,15 @@
 //! Notices that came back, and those that the relay is asked to drop.
 
 use countermand_core::change::{Bounce, Purge};
-use countermand_core::id::OrderId;
+use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::Kind;
 use countermand_core::notice::channel::Lane;
 use jiff::Timestamp;
 use sqlx::Row;
 use std::collections::BTreeMap;
 
 use super::follow::Touched;
-use super::rows::{holdable, micros};
+use super::rows::{AT_ONCE, holdable, micros, one_of, padded};
 use super::write::Write;
 use super::{Result, Store};
 
@@ -43,6 +44,39 @@ pub(super) async fn save(
         write.touch(Touched::Receipts(order));
     }
     Ok(fresh)
+}
+
+/// Of an attempt that certainly failed. A stale worker's word changed nothing, so it does not now.
+pub(super) const FAILED: &str = "in_flight_at IS NULL";
+/// Of an attempt that begins.
+pub(super) const BEGUN: &str = "state = 'in_flight'";
+
+/// A bounce belongs to the attempt that caused it: one that certainly failed caused none, and one that
+/// begins has none yet.
+pub(super) async fn forget(
+    write: &mut Write,
+    order: OrderId,
+    kind: Kind,
+    people: &[PersonId],
+    which: &str,
+) -> Result<()> {
+    for chunk in people.chunks(AT_ONCE) {
+        let sql = one_of(
+            &format!(
+                "UPDATE receipt SET bounced_at = NULL, bounced_words = NULL WHERE order_id = $1 AND kind = $2 AND bounced_at IS NOT NULL AND {which} AND person IN"
+            ),
+            3,
+            padded(chunk.len()),
+            "",
+        );
+        let query = sqlx::query(sql)
+            .bind(order.to_string())
+            .bind(kind.to_string());
+        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
+        let query = (chunk.len()..padded(chunk.len())).fold(query, |q, _| q.bind(None::<i64>));
+        query.execute(write.db()).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn save_purge(write: &mut Write, purge: &Purge) -> Result<()> {

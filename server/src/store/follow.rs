@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use countermand_core::id::{DeviceId, ExemptionId, OrderId, PackageNo, PersonId};
 use countermand_core::index::Fact;
 use serde::{Deserialize, Serialize};
-use sqlx::{Any, AnyConnection, Row, Transaction};
+use sqlx::{Any, AnyConnection, Connection as _, Row, Transaction};
 
 use super::rows::from_json;
 use super::{Backend, Result, Store, claims, devices, orders, people, receipts};
@@ -55,7 +55,8 @@ pub(super) const KEPT: i64 = 20_000;
 impl Store {
     /// Everything, as of one version.
     pub async fn load(&self) -> Result<Followed> {
-        let mut view = self.view().await?;
+        let mut reader = self.readers.acquire().await?;
+        let mut view = self.view(&mut reader).await?;
         let followed = load(&mut view).await?;
         view.commit().await?;
         Ok(followed)
@@ -63,10 +64,11 @@ impl Store {
 
     /// What changed after version `since`; `None` if nothing did.
     pub async fn follow(&self, since: i64) -> Result<Option<Followed>> {
-        if self.version().await? == since {
+        let mut reader = self.readers.acquire().await?;
+        if version(&mut reader).await? == since {
             return Ok(None);
         }
-        let mut view = self.view().await?;
+        let mut view = self.view(&mut reader).await?;
         let version = version(&mut view).await?;
         let followed = if version < since || version - since > KEPT {
             load(&mut view).await?
@@ -79,12 +81,12 @@ impl Store {
 
     /// A transaction to which the database stands still: an order is never seen without those told
     /// of it, nor a device without the packages on it.
-    async fn view(&self) -> Result<Transaction<'static, Any>> {
+    async fn view<'c>(&self, reader: &'c mut AnyConnection) -> Result<Transaction<'c, Any>> {
         Ok(match self.backend {
-            Backend::Sqlite => self.readers.begin().await?,
+            Backend::Sqlite => reader.begin().await?,
             Backend::Postgres => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                self.readers.begin_with(begin).await?
+                reader.begin_with(begin).await?
             }
         })
     }

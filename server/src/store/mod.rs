@@ -170,6 +170,8 @@ impl Store {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(Duration::from_secs(30))
+                // A server's connection may have died in the pool; a file of this machine has not.
+                .test_before_acquire(backend == Backend::Postgres)
                 .after_connect(move |connection, _| {
                     Box::pin(async move {
                         if backend == Backend::Sqlite {

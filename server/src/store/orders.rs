@@ -4,6 +4,7 @@ use countermand_core::exemption::{Attestation, Exemption};
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Settings;
 use countermand_core::order::{Order, State};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
@@ -32,14 +33,14 @@ pub(super) async fn load(db: &mut AnyConnection, id: Option<OrderId>) -> Result<
                 .await?
         }
     };
-    rows.iter()
-        .map(|row| {
-            Ok(StoredOrder {
-                order: from_json(row.try_get("body")?)?,
-                changed: row.try_get("changed")?,
-            })
-        })
-        .collect()
+    rows.iter().map(stored).collect()
+}
+
+fn stored(row: &AnyRow) -> Result<StoredOrder> {
+    Ok(StoredOrder {
+        order: from_json(row.try_get("body")?)?,
+        changed: row.try_get("changed")?,
+    })
 }
 
 /// Writes an order's next state, unless somebody was quicker.
@@ -199,6 +200,16 @@ pub(super) async fn load_settings(db: &mut AnyConnection) -> Result<Option<Setti
 impl Store {
     pub async fn orders(&self) -> Result<Vec<StoredOrder>> {
         load(&mut *self.readers.acquire().await?, None).await
+    }
+
+    /// Of the orders that were ever published those to which something happened last; that a cause was
+    /// given later, say. The bodies of all others, with their audiences, are not read for it.
+    pub async fn newest_published(&self, most: usize) -> Result<Vec<StoredOrder>> {
+        let rows = sqlx::query("SELECT changed, body FROM orders WHERE id IN (SELECT o.id FROM orders o WHERE o.state IN ('published', 'stopped', 'held', 'retracted') ORDER BY (SELECT MAX(a.number) FROM audit a WHERE a.order_id = o.id AND a.action LIKE 'order.%') DESC LIMIT $1)")
+            .bind(most as i64)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(stored).collect()
     }
 
     /// The state that decides what may begin, as other processes see it; empty for an unknown order. The bench asks it

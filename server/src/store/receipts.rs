@@ -6,12 +6,13 @@ use std::ops::RangeInclusive;
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::Fact;
 use countermand_core::notice::channel::Lane;
-use countermand_core::notice::{Counts, Kind, ReceiptState};
+use countermand_core::notice::{Counts, Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::{AnyConnection, Row};
 
-use super::rows::{AT_ONCE, one_of, parse, time};
+use super::rows::{AT_ONCE, micros, one_of, parse, time};
+use super::write::Write;
 use super::{Result, Store};
 
 impl Store {
@@ -136,7 +137,39 @@ fn whom(people: Option<String>) -> Result<RoaringBitmap> {
 
 /// CROSS JOIN keeps SQLite at the few orders first, and the sign lets it take the index of what waits:
 /// by the person it would look at every receipt.
-pub(super) const NEXT_RETRY: &str = "SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND +r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END";
+const NEXT_RETRY: &str = "SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND +r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END";
+
+/// See [`NEXT_RETRY`]. A held order's retries are not even looked at.
+const WAITING: &str = "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND +r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2";
+
+/// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
+pub(super) async fn waiting(
+    write: &mut Write,
+    now: Timestamp,
+    lane: Lane,
+    most: usize,
+) -> Result<Vec<(Key, u32)>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(WAITING)
+        .bind(micros(now))
+        .bind(most as i64)
+        .bind(i64::from(*lane.numbers().start()))
+        .bind(i64::from(*lane.numbers().end()))
+        .fetch_all(write.db())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = Key {
+                order: parse(row.try_get("order_id")?)?,
+                person: PersonId(row.try_get::<i64, _>("person")? as u32),
+                kind: parse(row.try_get("kind")?)?,
+            };
+            Ok((key, row.try_get::<i64, _>("attempt")? as u32))
+        })
+        .collect()
+}
 
 pub(super) async fn counts(db: &mut AnyConnection, order: OrderId) -> Result<(Counts, Counts)> {
     let rows = sqlx::query("SELECT CASE WHEN kind = 'correction' THEN 1 ELSE 0 END AS correction, state, CAST(COUNT(*) AS BIGINT) AS n, CAST(COUNT(bounced_at) AS BIGINT) AS bounced FROM receipt WHERE order_id = $1 AND person <= $2 GROUP BY 1, 2")
@@ -224,7 +257,6 @@ pub(super) fn state(text: &str) -> Result<ReceiptState> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::turns::WAITING;
     use super::*;
 
     /// Asked again and again while notices go out: it must not look at every receipt there is.

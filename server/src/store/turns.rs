@@ -13,12 +13,13 @@ use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, holdable, micros, one_of, padded, parse, values};
+use super::receipts::waiting;
+use super::rows::{AT_ONCE, holdable, micros, one_of, padded, values};
 use super::write::Write;
-use super::{Result, Store};
+use super::{Result, Store, bounces};
 use crate::failpoint::{self, Moment};
 
 /// A receipt that a worker holds. The fence is the version of the commit that gave it: whoever holds
@@ -37,6 +38,8 @@ pub enum Outcome {
     Accepted,
     /// For good.
     Rejected,
+    /// It outlived what it is about and never left: nobody refused it.
+    TooLate,
     /// Certainly not delivered; to be tried again from then on.
     Deferred {
         not_before: Timestamp,
@@ -172,7 +175,7 @@ struct Becomes {
     state: ReceiptState,
     /// Of what waits for another attempt.
     not_before: Option<Timestamp>,
-    /// The attempt certainly failed, and the receipt waits as if it had not been.
+    /// The attempt certainly failed, and the receipt is as if it had not been.
     forget_flight: bool,
 }
 
@@ -201,6 +204,11 @@ async fn settle(
     let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
     for ((group, becomes), people) in &groups {
         let done = settle_group(write, worker, *group, *becomes, people, now).await?;
+        if becomes.forget_flight {
+            let whose: Vec<PersonId> = people.iter().map(|((person, _), _)| *person).collect();
+            let which = bounces::FAILED;
+            bounces::forget(write, group.order, group.kind, &whose, which).await?;
+        }
         if becomes.state == ReceiptState::Accepted && group.kind != Kind::Correction {
             told.entry(group.order).or_default().extend(done);
         }
@@ -226,6 +234,11 @@ async fn becomes(write: &mut Write, states: &mut States, one: &Settled) -> Resul
     Ok(match &one.outcome {
         Outcome::Accepted => for_good(ReceiptState::Accepted),
         Outcome::Rejected => for_good(ReceiptState::Rejected),
+        // A retraction that found it in flight corrects it.
+        Outcome::TooLate => Becomes {
+            forget_flight: states.of(write, key.order).await? != "retracted",
+            ..for_good(ReceiptState::Cancelled)
+        },
         Outcome::Unknown { not_before } if correction => Becomes {
             state: ReceiptState::Claimed,
             not_before: Some(*not_before),
@@ -403,11 +416,19 @@ async fn start(
             started.extend(began.into_iter().map(|held| (group, held)));
         }
     }
-    turned.started.extend(
-        claims
-            .iter()
-            .filter(|c| started.remove(&(Group::of(c), (c.key.person, c.fence)))),
-    );
+    let begun = |c: &&Claim| started.remove(&(Group::of(c), (c.key.person, c.fence)));
+    let begun: Vec<Claim> = claims.iter().filter(begun).copied().collect();
+    // Nothing else is tried again after an attempt that may have arrived.
+    let again = |c: &&Claim| c.key.kind == Kind::Correction && c.attempt > 0;
+    let mut corrected: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
+    for Claim { key, .. } in begun.iter().filter(again) {
+        corrected.entry(key.order).or_default().push(key.person);
+    }
+    for (order, people) in corrected {
+        let (kind, which) = (Kind::Correction, bounces::BEGUN);
+        bounces::forget(write, order, kind, &people, which).await?;
+    }
+    turned.started.extend(begun);
     Ok(())
 }
 
@@ -524,38 +545,6 @@ async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap>
         .fetch_all(db)
         .await?;
     Ok(people.into_iter().map(|p| p as u32).collect())
-}
-
-/// See [`super::receipts::NEXT_RETRY`]. A held order's retries are not even looked at.
-pub(super) const WAITING: &str = "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND +r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2";
-
-/// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
-async fn waiting(
-    write: &mut Write,
-    now: Timestamp,
-    lane: Lane,
-    most: usize,
-) -> Result<Vec<(Key, u32)>> {
-    if most == 0 {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(WAITING)
-        .bind(micros(now))
-        .bind(most as i64)
-        .bind(i64::from(*lane.numbers().start()))
-        .bind(i64::from(*lane.numbers().end()))
-        .fetch_all(write.db())
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let key = Key {
-                order: parse(row.try_get("order_id")?)?,
-                person: PersonId(row.try_get::<i64, _>("person")? as u32),
-                kind: parse(row.try_get("kind")?)?,
-            };
-            Ok((key, row.try_get::<i64, _>("attempt")? as u32))
-        })
-        .collect()
 }
 
 async fn claim_retries(

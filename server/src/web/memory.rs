@@ -18,6 +18,9 @@ const FLASHES: usize = 1_000;
 /// Open pages that are told of changes; the others are as good, once loaded anew.
 const STREAMS: usize = 200;
 
+/// Records of orders, of the largest some hundred kilobytes; more than the feed tells of.
+const HISTORIES: usize = 100;
+
 /// Each hashing takes 19 MiB and a core for a moment.
 const HASHINGS: usize = 4;
 
@@ -29,13 +32,28 @@ pub struct Memory {
     /// What the last act did, by the session's csrf token: said once.
     flashes: Mutex<HashMap<String, Flash>>,
     /// The record of an order as last read: its statement must answer while the database is away.
-    histories: Mutex<HashMap<OrderId, (Order, Vec<Entry>)>>,
+    histories: Mutex<Histories>,
     /// How fast «this looks wrong» may be said. Apart from `limiter`: however many say so, nobody
     /// signs in more slowly for it.
     pub(super) reports: Limiter,
     counts: tokio::sync::Mutex<Counts>,
     /// The last walk along the record: it is long, and nobody needs it at each look.
     verified: Mutex<Option<(Verified, Timestamp)>>,
+}
+
+/// The records that were read last.
+#[derive(Debug, Default)]
+struct Histories {
+    all: HashMap<OrderId, History>,
+    /// Counts the reads.
+    reads: u64,
+}
+
+#[derive(Debug)]
+struct History {
+    order: Order,
+    entries: Vec<Entry>,
+    read: u64,
 }
 
 /// What the list of orders counts by walking over all devices, at one version of the index and in
@@ -82,16 +100,32 @@ impl Memory {
         lock(&self.flashes).remove(session)
     }
 
+    /// In place of that which nobody has asked for the longest, where there are too many.
     pub(super) fn keep_history(&self, order: &Order, entries: &[Entry]) {
-        lock(&self.histories).insert(order.id, (order.clone(), entries.to_vec()));
+        let Histories { all, reads } = &mut *lock(&self.histories);
+        if all.len() >= HISTORIES && !all.contains_key(&order.id) {
+            let oldest = all.iter().min_by_key(|(_, history)| history.read);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                all.remove(&oldest);
+            }
+        }
+        *reads += 1;
+        let history = History {
+            order: order.clone(),
+            entries: entries.to_vec(),
+            read: *reads,
+        };
+        all.insert(order.id, history);
     }
 
     /// The record as last read, and whether the order stood then as it stands now, so that nothing
     /// is missing.
     pub(super) fn history(&self, order: &Order) -> Option<(Vec<Entry>, bool)> {
-        let histories = lock(&self.histories);
-        let (then, entries) = histories.get(&order.id)?;
-        Some((entries.clone(), then == order))
+        let Histories { all, reads } = &mut *lock(&self.histories);
+        let history = all.get_mut(&order.id)?;
+        *reads += 1;
+        history.read = *reads;
+        Some((history.entries.clone(), history.order == *order))
     }
 
     /// Whoever holds this counts, the others wait and read: hold it for one count at a time.
@@ -117,5 +151,31 @@ impl Memory {
 
     pub(super) fn verified(&self) -> Option<(Verified, Timestamp)> {
         lock(&self.verified).clone()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use countermand_core::order::{OrderFile, Pins, Revision};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const FILE: &str = include_str!("../../../docs/example-order.toml");
+
+    #[test]
+    fn of_very_many_records_those_are_kept_that_are_asked_for() {
+        let file = OrderFile::parse(FILE).unwrap();
+        let revision = Revision::new(1, "ana", Timestamp::UNIX_EPOCH, FILE, file, Pins::default());
+        let order = |n: usize| Order::draft(OrderId(Uuid::from_u128(n as u128)), revision.clone());
+        let memory = Memory::default();
+        for n in 0..HISTORIES + 50 {
+            memory.keep_history(&order(n), &[]);
+            assert!(memory.history(&order(0)).is_some(), "{n}");
+        }
+        assert_eq!(lock(&memory.histories).all.len(), HISTORIES);
+        assert!(memory.history(&order(1)).is_none());
+        assert!(memory.history(&order(HISTORIES + 49)).is_some());
     }
 }

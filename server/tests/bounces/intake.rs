@@ -85,8 +85,9 @@ impl Stage {
     }
 
     pub fn is_told(&self, email: &str) -> bool {
+        let person = self.person(email);
         let view = self.world.app.live.view();
-        view.told(self.order.id, self.person(email)).is_some()
+        view.told(self.order.id, person).is_some()
     }
 
     pub async fn bounced(&self) -> Vec<String> {

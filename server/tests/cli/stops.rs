@@ -1,6 +1,6 @@
 //! Notices that stop by themselves, at the command line.
 
-use crate::shop::{CY, NOON, Shop};
+use crate::shop::{ANN, CY, NOON, Shop};
 use crate::support::smtp_record::{Fault, Setup};
 
 #[test]
@@ -76,4 +76,61 @@ fn inv_14_show_status_and_resume_say_what_stopped_and_what_was_lifted() {
     assert!(shown["notices_stopped"].is_null());
     assert_eq!(shown["let_pass"]["rejected"], rejected);
     assert_eq!(shown["let_pass"]["hold"], false);
+}
+
+#[test]
+fn a_sender_that_ends_by_itself_says_what_it_left_for_later() {
+    let shop = Shop::new();
+    let stages = "[stages]\ncanary = \"1%\"\n\n[forbid]";
+    shop.order_with("order.toml", "[forbid]", stages);
+    let words = shop.does("order check order.toml").out;
+    assert!(
+        words.contains("nobody is told first: 1% of 2 people is 0;"),
+        "{words}"
+    );
+    let preview = shop.gets(ANN, "order preview order.toml");
+    assert_eq!(
+        (&preview["canary"], &preview["to_tell"]),
+        (&0.into(), &2.into())
+    );
+    let words = shop.does("order preview order.toml").out;
+    assert!(words.contains("about so many of them first"), "{words}");
+    let id = shop.published();
+    let shown = shop.gets(CY, &format!("order show {id}"));
+    assert_eq!(shown["canary"]["of"], 2);
+    let words = shop.does(&format!("order show {id}")).out;
+    assert!(
+        words.contains("told first") && words.contains("of 2 people"),
+        "{words}"
+    );
+
+    let left = || shop.does("notices send --until-idle").err;
+    let said = left();
+    for words in [
+        "Not waited for, of order ",
+        "they wait for the pause after the canary, PT15M from when",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    shop.does(&format!("--as {CY} order hold {id}"));
+    let said = left();
+    assert!(
+        said.contains("it is on hold, until countermand --as EMAIL order resume"),
+        "{said}"
+    );
+    shop.does(&format!("--as {CY} order retract {id} --reason wrong"));
+    assert!(!left().contains("Not waited for"));
+}
+
+#[test]
+fn a_test_that_finds_no_relay_names_the_section_of_tests() {
+    let shop = Shop::new();
+    let variables = [
+        ("COUNTERMAND_NOTICES__TEST__TRANSPORT", "smtp"),
+        ("COUNTERMAND_NOTICES__TEST__SMTP__PORT", "1"),
+    ];
+    let line = ["--as", ANN, "notices", "test", "order.toml"];
+    let ran = shop.run_at(NOON, &variables, &line);
+    let ran = ran.ends(1, "check `host` and `port` in [notices.test.smtp]");
+    assert!(!ran.err.contains("[notices.smtp]"), "{ran:?}");
 }

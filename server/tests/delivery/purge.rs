@@ -346,7 +346,10 @@ async fn inv_35_a_real_postfix_returns_what_the_next_hop_refuses_and_told_is_tak
             break;
         }
     }
-    let told = |n| world.app.live.view().told(order.id, person(n)).is_some();
+    let told = |n| {
+        let person = person(n);
+        world.app.live.view().told(order.id, person).is_some()
+    };
     assert!(!told(0) && told(1) && told(2));
     assert!(world.app.domain(person(0)).is_some());
 }

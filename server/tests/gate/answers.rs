@@ -75,6 +75,46 @@ async fn a_refused_phone_is_told_in_its_own_protocol_and_a_browser_by_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_asks_once_is_told_what_to_show() {
+    let (house, _) = House::enforcing().await;
+    let ask = async |uri: &str, headers: &[(&str, &str)]| {
+        let path = format!("/gate/authz{uri}");
+        house.send("POST", &path, headers, "").await
+    };
+    let newer = [ALICE, ("MS-ASProtocolVersion", "14.1")];
+    let older = [ALICE, ("MS-ASProtocolVersion", "12.1")];
+
+    let clean = ask(&uri("DEV9C1E"), &newer).await;
+    assert_eq!(told(&clean), (200, Some("allow")));
+    assert_eq!(clean.header("x-countermand-show"), None);
+
+    // 200 would let the phone in, so its document comes with 403, and what to show it with beside it.
+    let phone = ask(&uri("DEV7F3A"), &newer).await;
+    assert_eq!(told(&phone), (403, Some("deny")));
+    assert_eq!(phone.header("x-countermand-show"), Some("200"));
+    assert_eq!(phone.header("content-type"), Some(wbxml::MEDIA_TYPE));
+    let document = wbxml::refusal("FolderSync", Some((14, 1)));
+    assert_eq!(EasRefusal::Wbxml(phone.body), document);
+
+    let old = ask(&uri("DEV7F3A"), &older).await;
+    assert_eq!(told(&old), (403, Some("deny")));
+    assert_eq!(old.header("x-countermand-show"), Some("403"));
+    assert!(old.text().contains("helpdesk"), "{old:?}");
+
+    let certificate = [SIGNED_IN, ("X-Client-Cert-Serial", "a1b")];
+    let browser = ask("/SOGo/", &certificate).await;
+    assert_eq!(told(&browser), (403, Some("deny")));
+    assert_eq!(browser.header("x-countermand-show"), Some("403"));
+    let html = Some("text/html; charset=utf-8");
+    assert_eq!(browser.header("content-type"), html);
+    assert!(browser.text().contains("TikTok"));
+
+    let figures = house.gate.figures();
+    let asked: u64 = figures.iter().map(|door| door.asked).sum();
+    assert_eq!(asked, 4, "each is one question");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dovecot_is_answered_in_json() {
     let (house, _) = House::enforcing().await;
     let answer = house.dovecot(&login("alice@corp.test", REFUSING)).await;

@@ -8,10 +8,9 @@ use countermand::store::Claim;
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::index::{Index, Mode};
 use countermand_core::notice::{Counts, Key, Kind, ReceiptState, plan};
-use countermand_core::verdict::Decision;
+use countermand_core::verdict::{Decision, Question, Verdict};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use sqlx::Row as _;
 
 use super::dice::Dice;
 use super::reference::{Life, Receipt, Stage, Who};
@@ -25,6 +24,25 @@ use crate::support::app::{AUTHOR, operator};
 const COUNTS_EVERY: usize = 16;
 const REBUILT_EVERY: usize = 32;
 
+/// A receipt's row: order, person, kind, state, worker, fence, attempt; and its times.
+type Row = (
+    String,
+    u32,
+    String,
+    String,
+    Option<String>,
+    i64,
+    u32,
+    [Option<i64>; 4],
+);
+
+/// What a door answers.
+struct Said {
+    device: u32,
+    question: Question,
+    verdict: Verdict,
+}
+
 fn people(of: &RoaringBitmap) -> BTreeSet<Who> {
     of.iter().collect()
 }
@@ -32,6 +50,8 @@ fn people(of: &RoaringBitmap) -> BTreeSet<Who> {
 impl World<'_> {
     pub async fn ask(&mut self) -> Checked {
         self.steps += 1;
+        let now = self.now();
+        let said_already = !self.touched && self.asked_at == Some(now);
         if self.touched {
             self.app().live.follow().await.unwrap();
             let rows = self.receipts().await?;
@@ -40,11 +60,14 @@ impl World<'_> {
             self.inv_22_nothing_begins_after_the_retraction(&rows)?;
             self.inv_24_corrections_wait_for_what_flies(&rows)?;
             self.inv_25_what_is_settled_stays(&rows)?;
-            self.inv_23_corrections_go_to_exactly_the_set().await?;
+            self.inv_23_corrections_go_to_exactly_the_set(&rows).await?;
             self.before = rows;
             self.touched = false;
         }
-        self.ask_of_the_view()?;
+        if !said_already {
+            self.ask_of_the_view(now)?;
+            self.asked_at = Some(now);
+        }
         if self.steps.is_multiple_of(COUNTS_EVERY) {
             self.inv_20_finished_is_when_nothing_is_unsettled().await?;
         }
@@ -54,40 +77,58 @@ impl World<'_> {
         Ok(())
     }
 
-    fn ask_of_the_view(&self) -> Checked {
-        let (view, now) = (self.app().live.view(), self.now());
+    fn ask_of_the_view(&self, now: Timestamp) -> Checked {
+        let view = self.app().live.view();
+        let said = self.verdicts(&view, now);
         self.inv_14_what_stopped_waits_for_a_responder(&view)?;
-        self.inv_26_verdicts_are_those_of_the_model(&view, now)?;
-        self.inv_35_nobody_is_refused_before_their_time(&view, now)?;
+        self.inv_26_verdicts_are_those_of_the_model(&said, now)?;
+        self.inv_35_nobody_is_refused_before_their_time(&view, &said, now)?;
         self.inv_10_who_is_due_is_who_is_concerned(&view, now)
     }
 
+    /// What each device is answered, where its person comes with it.
+    fn verdicts(&self, view: &Index, at: Timestamp) -> Vec<Said> {
+        let mut dice = Dice(self.steps as u64);
+        let said = self.model.devices.keys().map(|no| {
+            let question = self.question(*no, &mut dice);
+            let verdict = view.verdict(&question, at);
+            Said {
+                device: *no,
+                question,
+                verdict,
+            }
+        });
+        said.collect()
+    }
+
+    /// As one text: a row by itself would wake this thread for itself.
     async fn receipts(&mut self) -> Result<BTreeMap<Key, Receipt>, String> {
         let at = |micros| Timestamp::from_microsecond(micros).unwrap();
-        let rows = sqlx::query("SELECT order_id, person, kind, state, worker, fence, attempt, not_before, settled_at, in_flight_at, bounced_at FROM receipt")
-            .fetch_all(&mut self.house.raw)
+        let text: String = sqlx::query_scalar("SELECT json_group_array(json_array(order_id, person, kind, state, worker, fence, attempt, json_array(not_before, settled_at, in_flight_at, bounced_at))) FROM receipt")
+            .fetch_one(&mut self.house.raw)
             .await
             .unwrap();
+        let rows: Vec<Row> = serde_json::from_str(&text).unwrap();
         let mut found = BTreeMap::new();
-        for row in &rows {
+        for row in rows {
+            let (order, person, kind, state, worker, fence, attempt, times) = row;
+            let [not_before, settled_at, in_flight_at, bounced_at] = times;
             let key = Key {
-                order: row.get::<String, _>("order_id").parse().unwrap(),
-                person: PersonId(row.get::<i64, _>("person") as u32),
-                kind: row.get::<String, _>("kind").parse().unwrap(),
+                order: order.parse().unwrap(),
+                person: PersonId(person),
+                kind: kind.parse().unwrap(),
             };
-            let state: String = row.get("state");
-            let worker: Option<String> = row.get("worker");
             let receipt = Receipt {
                 state: ReceiptState::ALL
                     .into_iter()
                     .find(|s| s.as_str() == state)
                     .unwrap(),
-                held: worker.map(|by| (by, row.get("fence"))),
-                attempt: row.get::<i64, _>("attempt") as u32,
-                not_before: at(row.get("not_before")),
-                settled_at: row.get::<Option<i64>, _>("settled_at").map(at),
-                perhaps: row.get::<Option<i64>, _>("in_flight_at").is_some(),
-                bounced: row.get::<Option<i64>, _>("bounced_at").is_some(),
+                held: worker.map(|by| (by, fence)),
+                attempt,
+                not_before: not_before.map(at).unwrap(),
+                settled_at: settled_at.map(at),
+                perhaps: in_flight_at.is_some(),
+                bounced: bounced_at.is_some(),
             };
             ensure!(
                 found.insert(key, receipt).is_none(),
@@ -164,13 +205,23 @@ impl World<'_> {
         Ok(())
     }
 
-    async fn inv_23_corrections_go_to_exactly_the_set(&self) -> Checked {
-        for order in self
-            .model
-            .orders
-            .values()
-            .filter(|o| o.stage == Stage::Retracted)
-        {
+    /// Asked of an order as soon as it is retracted, and whenever something of it changed since.
+    async fn inv_23_corrections_go_to_exactly_the_set(
+        &mut self,
+        rows: &BTreeMap<Key, Receipt>,
+    ) -> Checked {
+        let orders = self.model.orders.values();
+        for order in orders.filter(|o| o.stage == Stage::Retracted) {
+            let is_of = |(key, _): &(&Key, &Receipt)| key.order == order.id;
+            let same = rows
+                .iter()
+                .filter(is_of)
+                .eq(self.before.iter().filter(is_of));
+            if same && self.asked_to_correct.get(&order.id) == Some(&order.refused) {
+                continue;
+            }
+            self.asked_to_correct
+                .insert(order.id, order.refused.clone());
             let is = people(&self.house.store.to_correct(order.id).await.unwrap());
             let expected = order.to_correct();
             ensure!(
@@ -209,12 +260,10 @@ impl World<'_> {
     }
 
     /// Of retracted orders the model's verdicts know nothing: they are as if these had never been.
-    pub fn inv_26_verdicts_are_those_of_the_model(&self, view: &Index, at: Timestamp) -> Checked {
-        let mut dice = Dice(self.steps as u64);
-        for no in self.model.devices.keys() {
-            let question = self.question(*no, &mut dice);
-            let verdict = view.verdict(&question, at);
-            let expected = self.model.decision(*no, at);
+    fn inv_26_verdicts_are_those_of_the_model(&self, said: &[Said], at: Timestamp) -> Checked {
+        for one in said {
+            let (question, verdict) = (&one.question, &one.verdict);
+            let expected = self.model.decision(one.device, at);
             ensure!(
                 verdict.decision == expected,
                 "inv_26: {question:?} gets {:?}, not {expected:?}: {:?}",
@@ -225,7 +274,12 @@ impl World<'_> {
         Ok(())
     }
 
-    fn inv_35_nobody_is_refused_before_their_time(&self, view: &Index, at: Timestamp) -> Checked {
+    fn inv_35_nobody_is_refused_before_their_time(
+        &self,
+        view: &Index,
+        said: &[Said],
+        at: Timestamp,
+    ) -> Checked {
         for order in self.model.orders.values() {
             for who in self.model.people.keys() {
                 let (told, expected) = (
@@ -238,14 +292,10 @@ impl World<'_> {
                 );
             }
         }
-        let mut dice = Dice(self.steps as u64);
-        for (no, device) in &self.model.devices {
-            let verdict = view.verdict(&self.question(*no, &mut dice), at);
-            for reason in verdict
-                .because
-                .iter()
-                .filter(|r| r.decision == Decision::Deny)
-            {
+        for one in said {
+            let device = &self.model.devices[&one.device];
+            let reasons = one.verdict.because.iter();
+            for reason in reasons.filter(|r| r.decision == Decision::Deny) {
                 let order = &self.model.orders[&reason.order];
                 let from = self.model.refuses_from(order, device.owner);
                 ensure!(
@@ -345,10 +395,9 @@ impl World<'_> {
             .unwrap();
         let (anew, view, now) = (anew.view(), self.app().live.view(), self.now());
         for at in [now, later(now, HOUR), later(now, DAY)] {
-            let mut dice = Dice(self.steps as u64);
-            for no in self.model.devices.keys() {
-                let question = self.question(*no, &mut dice);
-                let (a, b) = (anew.verdict(&question, at), view.verdict(&question, at));
+            let said = self.verdicts(&anew, at);
+            for (a, b) in said.iter().zip(self.verdicts(&view, at)) {
+                let (a, b) = (&a.verdict, &b.verdict);
                 ensure!(a == b, "inv_01: built anew {a:?}, followed {b:?}");
             }
             for id in self.model.orders.keys() {
@@ -360,8 +409,8 @@ impl World<'_> {
                     "inv_01: order {id} is not the same built anew"
                 );
             }
-            self.inv_26_verdicts_are_those_of_the_model(&anew, at)?;
-            self.inv_35_nobody_is_refused_before_their_time(&anew, at)?;
+            self.inv_26_verdicts_are_those_of_the_model(&said, at)?;
+            self.inv_35_nobody_is_refused_before_their_time(&anew, &said, at)?;
         }
         let (people, devices) = (
             anew.people().eq(view.people()),
@@ -423,6 +472,7 @@ impl World<'_> {
                 knows,
                 "inv_29: {key:?} is written by who has not heard of the retraction"
             );
+            drop(view);
             let view = self.app().live.view();
             let is: BTreeSet<OrderId> = view
                 .still_forbidden(key.order, key.person, now)

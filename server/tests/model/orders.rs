@@ -167,7 +167,13 @@ impl World<'_> {
                 && self.model.orders[&key.order].stage == Stage::Published
         });
         let again: Vec<OrderId> = again.map(|(key, _)| key.order).collect();
-        let Some(id) = dice.any(&again).or_else(|| self.an_order(dice)) else {
+        // Of what a resume lifts, a stop is the rarest.
+        let stopped = self.model.orders.values().filter(|order| {
+            what == What::Resume && order.stopped.is_some() && order.stage != Stage::Retracted
+        });
+        let stopped: Vec<OrderId> = stopped.map(|order| order.id).collect();
+        let likely = if stopped.is_empty() { again } else { stopped };
+        let Some(id) = dice.any(&likely).or_else(|| self.an_order(dice)) else {
             return Ok(());
         };
         let (now, by, text) = (self.now(), operator(RESPONDER), id.to_string());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countermand_core::fleet::DeviceKey;
 use countermand_core::id::{ExemptionId, OrderId, PersonId};
 use countermand_core::notice::{Key, Kind, ReceiptState, plan};
 use countermand_core::order::file::UnknownPolicy;
@@ -27,7 +28,7 @@ pub struct Person {
 #[derive(Clone, Debug)]
 pub struct Device {
     pub owner: Who,
-    pub key: String,
+    pub key: DeviceKey,
     pub is_laptop: bool,
     /// `None`: its apps can't be seen.
     pub apps: Option<BTreeSet<App>>,

@@ -61,9 +61,15 @@ impl Model {
             Outcome::Rejected => Err(ReceiptState::Rejected),
             Outcome::Unknown { not_before } if correction => Ok(not_before),
             Outcome::Unknown { .. } => Err(ReceiptState::Unknown),
-            Outcome::Deferred { .. } if retracted && !correction => Err(ReceiptState::Cancelled),
+            Outcome::TooLate | Outcome::Deferred { .. } if retracted && !correction => {
+                Err(ReceiptState::Cancelled)
+            }
+            Outcome::TooLate => {
+                (receipt.perhaps, receipt.bounced) = (false, false);
+                Err(ReceiptState::Cancelled)
+            }
             Outcome::Deferred { not_before } => {
-                receipt.perhaps = false;
+                (receipt.perhaps, receipt.bounced) = (false, false);
                 Ok(not_before)
             }
         };
@@ -96,6 +102,8 @@ impl Model {
             if lets_begin {
                 receipt.state = ReceiptState::InFlight;
                 receipt.perhaps = true;
+                // What came back belongs to the attempt before.
+                receipt.bounced = false;
                 expected.insert(key);
             } else if receipt.attempt == 0 {
                 self.receipts.remove(&key);

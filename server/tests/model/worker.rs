@@ -298,6 +298,10 @@ impl Worker {
                 self.over(at, Outcome::Deferred { not_before });
                 Boarded::NotNow
             }
+            Err(NoMail::TooLate(why)) => {
+                self.over(at, Outcome::TooLate);
+                Boarded::Never(why.to_owned())
+            }
             Err(NoMail::Never(why)) => {
                 self.over(at, Outcome::Rejected);
                 Boarded::Never(why)

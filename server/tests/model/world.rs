@@ -13,6 +13,7 @@ use countermand::store::Store;
 use countermand_core::actor::{Actor, Role};
 use countermand_core::change::{Change, Commit};
 use countermand_core::fleet::{FormFactor, IncomingApp, IncomingReport, PersonRow, Visibility};
+use countermand_core::id::OrderId;
 use countermand_core::index::Mode;
 use countermand_core::notice::Key;
 use countermand_core::platform::Platform;
@@ -57,6 +58,10 @@ pub struct World<'a> {
     pub touched: bool,
     /// Receipts as they were then.
     pub before: BTreeMap<Key, Receipt>,
+    /// The time of the last asking.
+    pub asked_at: Option<Timestamp>,
+    /// Of each retracted order, whom doors had refused when it was last asked whom it corrects.
+    pub asked_to_correct: BTreeMap<OrderId, BTreeMap<Who, bool>>,
     pub steps: usize,
     /// What happened, in words, where somebody wants to read it.
     pub log: Option<Vec<String>>,
@@ -218,6 +223,8 @@ impl<'a> World<'a> {
             cut_off: false,
             touched: true,
             before: BTreeMap::new(),
+            asked_at: None,
+            asked_to_correct: BTreeMap::new(),
             steps: 0,
             log: None,
             house,
@@ -255,6 +262,7 @@ impl<'a> World<'a> {
     pub async fn restart(&mut self, node: usize) {
         self.workers.retain(|worker| worker.node != node);
         self.nodes[node].live = live(&self.house.store, &self.clock).await;
+        self.touched = true;
     }
 
     pub fn spawn(&mut self, node: usize) {
@@ -293,7 +301,7 @@ impl<'a> World<'a> {
 
     pub async fn enrol(&mut self, owner: Who, apps: Option<BTreeSet<rules::App>>, is_laptop: bool) {
         let no = self.model.devices.len() as u32;
-        let key = format!("eas:DEV{no}X");
+        let key = format!("eas:DEV{no}X").parse().unwrap();
         self.model.devices.insert(
             no,
             Device {
@@ -322,7 +330,7 @@ impl<'a> World<'a> {
         let report = IncomingReport {
             source: SOURCE.to_owned(),
             keys: vec![
-                device.key.parse().unwrap(),
+                device.key.clone(),
                 format!("mdm:{SOURCE}:{no}").parse().unwrap(),
             ],
             person: Some(self.model.people[&device.owner].email.clone()),
@@ -353,7 +361,7 @@ impl<'a> World<'a> {
         let names: Vec<&String> = [&person.email].into_iter().chain(&person.aliases).collect();
         Question {
             person: Some(dice.pick(&names).clone()),
-            keys: vec![device.key.parse().unwrap()],
+            keys: vec![device.key.clone()],
             channel: Channel::ALL[0],
         }
     }

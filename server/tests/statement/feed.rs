@@ -66,3 +66,38 @@ async fn the_feed_has_every_statement_newest_change_first_under_ids_that_stay() 
     );
     check(&[feed], None);
 }
+
+#[tokio::test]
+async fn the_feed_tells_of_the_fifty_orders_to_which_something_happened_last() {
+    let house = House::build().await;
+    let reader = Visitor::of(&house);
+    let first = house.published("Order 0").await;
+    house.app.retract(&rita(), &first, "Sent").await.unwrap();
+    for n in 1..=50 {
+        house.clock.advance(jiff::SignedDuration::from_mins(1));
+        house.published(&format!("Order {n}")).await;
+    }
+    let titles = async || -> Vec<String> {
+        let feed = reader.get("/statements.atom").await.body;
+        let entries = texts(&feed, "entry");
+        entries
+            .iter()
+            .map(|e| text(e, "title").to_owned())
+            .collect()
+    };
+    let before = titles().await;
+    assert_eq!(before.len(), 50);
+    assert_eq!(before[0], "In force: Order 50");
+    assert_eq!(before[49], "In force: Order 1");
+    house.clock.advance(jiff::SignedDuration::from_mins(1));
+    house
+        .app
+        .say_cause(&rita(), &first, "A slip")
+        .await
+        .unwrap();
+    let after = titles().await;
+    assert_eq!((after.len(), after[0].as_str()), (50, "Retracted: Order 0"));
+    assert_eq!(after[49], "In force: Order 2");
+    house.app.store.close().await;
+    assert_eq!(titles().await, after);
+}

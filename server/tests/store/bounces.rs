@@ -17,6 +17,9 @@ on_both!(
     inv_33_one_entry_for_what_is_news_and_none_for_what_is_not,
     inv_15_who_bounced_gets_no_second_notice,
     each_queued_mail_is_asked_for_once,
+    inv_35_a_bounce_goes_with_the_attempt_that_certainly_failed,
+    inv_28_a_correction_that_is_tried_again_has_not_come_back_yet,
+    inv_18_a_stale_worker_takes_no_bounce_along,
 );
 
 fn bounce(order: OrderId, kind: Kind, person: u32) -> Bounce {
@@ -151,6 +154,65 @@ async fn a_bounce_may_be_here_before_the_relays_answer(db: &Db) {
     assert_eq!(listed.len(), 2);
     db.retract(id).await;
     assert_eq!(db.to_correct(id).await, [0, 1]);
+}
+
+async fn inv_35_a_bounce_goes_with_the_attempt_that_certainly_failed(db: &Db) {
+    let id = db.publish(1, &[0]).await;
+    let w = db.worker("w").await;
+    let flying = w.fly(id, Kind::Order, 0).await;
+    db.bounces(&[bounce(id, Kind::Order, 0)]).await;
+    assert_eq!(db.listed(id).await.len(), 1);
+    assert_eq!(db.rejections(id).await.unwrap(), 1);
+    w.settle(flying, Outcome::Deferred { not_before: t(3) })
+        .await;
+    assert!(db.listed(id).await.is_empty());
+    assert_eq!(db.rejections(id).await.unwrap(), 0);
+    let again = w.start(&w.retries(t(4)).await).await;
+    w.settle(again[0], Outcome::Accepted).await;
+    assert_eq!(db.told(id, 0).await, Some(t(2)));
+    // That of the attempt that arrived stays.
+    db.bounces(&[bounce(id, Kind::Order, 0)]).await;
+    assert_eq!(db.told(id, 0).await, None);
+    assert_eq!(db.listed(id).await.len(), 1);
+}
+
+async fn inv_18_a_stale_worker_takes_no_bounce_along(db: &Db) {
+    let id = db.publish(1, &[0]).await;
+    let w = db.worker("w").await;
+    let flying = w.fly(id, Kind::Order, 0).await;
+    db.bounces(&[bounce(id, Kind::Order, 0)]).await;
+    assert_eq!(db.bury_workers(t(100_000)).await.unwrap(), 1);
+    w.settle(flying, Outcome::Deferred { not_before: t(3) })
+        .await;
+    assert_eq!(db.state(id, 0).await, ReceiptState::Unknown);
+    let listed = db.listed(id).await;
+    assert_eq!((listed.len(), listed[0].2), (1, "bounced"));
+}
+
+async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) {
+    let id = db.publish(1, &[0, 1]).await;
+    let w = db.worker("w").await;
+    for person in [0, 1] {
+        w.send(id, Kind::Order, person, Outcome::Accepted).await;
+    }
+    db.retract(id).await;
+    for person in [0, 1] {
+        let lost = Outcome::Unknown { not_before: t(3) };
+        w.send(id, Kind::Correction, person, lost).await;
+    }
+    // Both may have arrived, and came back: there is no other attempt yet.
+    db.bounces(&[0, 1].map(|p| bounce(id, Kind::Correction, p)))
+        .await;
+    assert_eq!(db.listed(id).await.len(), 2);
+    let again = w.start(&w.retries(t(4)).await).await;
+    assert_eq!(again.len(), 2);
+    for claim in again {
+        w.settle(claim, Outcome::Accepted).await;
+    }
+    assert!(db.listed(id).await.is_empty());
+    db.bounces(&[bounce(id, Kind::Correction, 1)]).await;
+    let listed = db.listed(id).await;
+    assert_eq!((listed.len(), listed[0].0), (1, 1));
 }
 
 async fn what_can_not_have_left_can_not_come_back(db: &Db) {

@@ -14,6 +14,7 @@ on_both!(
     inv_14_a_stop_survives_a_hold_and_a_retraction_takes_it_along,
     inv_14_whoever_says_that_it_looks_wrong_counts_once,
     inv_14_rejections_are_counted_without_those_of_corrections,
+    inv_14_what_outlived_its_time_was_rejected_by_nobody_and_inv_23_is_corrected_if_it_flew,
 );
 
 async fn stop(db: &Db, id: countermand_core::id::OrderId) {
@@ -134,4 +135,28 @@ async fn inv_14_rejections_are_counted_without_those_of_corrections(db: &Db) {
     db.retract(id).await;
     w.send(id, Kind::Correction, 0, Outcome::Rejected).await;
     assert_eq!(db.rejections(id).await.unwrap(), 2);
+}
+
+async fn inv_14_what_outlived_its_time_was_rejected_by_nobody_and_inv_23_is_corrected_if_it_flew(
+    db: &Db,
+) {
+    let id = db.publish(1, &[0, 1, 2]).await;
+    let w = db.worker("w").await;
+    w.send(id, Kind::Order, 0, Outcome::TooLate).await;
+    w.send(id, Kind::Order, 1, Outcome::Rejected).await;
+    assert_eq!(db.state(id, 0).await, ReceiptState::Cancelled);
+    assert_eq!(db.rejections(id).await.unwrap(), 1);
+    let (_, unreached) = db.unreached(id, 0, 100).await.unwrap();
+    assert_eq!(unreached.len(), 1);
+    assert_eq!(unreached[0].person, PersonId(1));
+    // It is settled: nobody tries it again.
+    assert!(w.retries(t(1_000)).await.is_empty());
+    assert_eq!(w.claim(id, Kind::Order, &[0]).await.taken.len(), 1);
+    let flying = w.fly(id, Kind::Order, 2).await;
+    db.retract(id).await;
+    w.settle(flying, Outcome::TooLate).await;
+    assert_eq!(db.state(id, 2).await, ReceiptState::Cancelled);
+    assert_eq!(db.to_correct(id).await, [2]);
+    let answer = db.answer(id).await;
+    assert_eq!((answer.in_flight, answer.cancelled), (1, 0));
 }

@@ -1,6 +1,7 @@
 //! Dovecot with the shipped configuration: IMAP and POP3, users from a file.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use super::process::Process;
 use super::{free_port, is_root, open_to_all, programs, shipped};
@@ -121,6 +122,11 @@ impl Dovecot {
 
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Where a person's mail lies.
+    pub fn maildir(&self, person: &str) -> PathBuf {
+        self.process.folder().join("mail").join(person)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The least HTTP client: one request, one connection, nothing followed, nothing retried.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -46,6 +46,55 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     stream.write_all(body).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
+    read(&answer)
+}
+
+/// The same over a connection of the caller's, in HTTP/1.1: some proxies know no older one.
+pub fn send_over(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!("Content-Length: {}\r\n\r\n", body.len());
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    stream.flush().unwrap();
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        // TLS that was ended without a word; the head says how long the body is.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&answer)),
+    }
+    let mut reply = read(&answer);
+    if reply.header("transfer-encoding") == Some("chunked") {
+        reply.body = dechunked(&reply.body);
+    }
+    reply
+}
+
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+        let size = std::str::from_utf8(&rest[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.extend(&rest[end + 2..end + 2 + size]);
+        rest = &rest[end + 2 + size + 2..];
+    }
+}
+
+fn read(answer: &[u8]) -> Reply {
     let head = answer
         .windows(4)
         .position(|window| window == b"\r\n\r\n")

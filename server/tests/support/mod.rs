@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 pub mod app;
+pub mod company;
 pub mod dovecot;
 pub mod driver;
 pub mod gate;
@@ -18,7 +19,10 @@ pub mod pki;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod proxies;
+pub mod python;
 pub mod smtp_sink;
+pub mod sogo;
 pub mod story_clock;
 pub mod submission;
 pub mod webhook;
@@ -28,17 +32,23 @@ pub mod webhook;
 pub fn programs<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
     let found = names.map(|name| (name, find(name)));
     if let Some((missing, _)) = found.iter().find(|(_, path)| path.is_none()) {
-        let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        assert!(
-            !in_ci,
-            "`{missing}` is not installed, and in CI no test may be skipped"
-        );
-        eprintln!(
-            "skipped: `{missing}` is not installed (looked in PATH, /usr/sbin and PostgreSQL's own folders)"
+        self::missing(
+            missing,
+            "looked in PATH, /usr/sbin, PostgreSQL's own folders and target/python",
         );
         return None;
     }
     Some(found.map(|(_, path)| path.unwrap()))
+}
+
+/// Says that a test is skipped, and why.
+pub fn missing(what: &str, hint: &str) {
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(
+        !in_ci,
+        "`{what}` is not installed, and in CI no test may be skipped ({hint})"
+    );
+    eprintln!("skipped: `{what}` is not installed ({hint})");
 }
 
 fn find(name: &str) -> Option<PathBuf> {
@@ -49,6 +59,7 @@ fn find(name: &str) -> Option<PathBuf> {
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
         folders.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
+    folders.push(python::bin());
     folders
         .into_iter()
         .map(|folder| folder.join(name))

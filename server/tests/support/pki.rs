@@ -72,6 +72,25 @@ impl Pki {
         std::fs::write(folder.join("server.pem"), &self.server_pem).unwrap();
     }
 
+    /// A connection of TLS to a port of this machine.
+    pub fn connect(
+        &self,
+        port: u16,
+        identity: Option<&Identity>,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        self.over(tcp(port), identity)
+    }
+
+    fn over(
+        &self,
+        tcp: TcpStream,
+        identity: Option<&Identity>,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let tls = ClientConnection::new(self.config(identity), name).unwrap();
+        StreamOwned::new(tls, tcp)
+    }
+
     fn config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone()).unwrap();
@@ -131,9 +150,7 @@ impl Lines {
     }
 
     fn over(tcp: TcpStream, pki: &Pki, identity: Option<&Identity>) -> Lines {
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = ClientConnection::new(pki.config(identity), name).unwrap();
-        Lines(BufReader::new(StreamOwned::new(tls, tcp)))
+        Lines(BufReader::new(pki.over(tcp, identity)))
     }
 
     pub fn line(&mut self) -> String {

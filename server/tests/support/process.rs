@@ -22,7 +22,12 @@ server=$!
 echo "$server"
 exec >/dev/null
 cat >/dev/null
-kill -"$signal" "$server" 2>/dev/null
+if [ "$signal" = KILL ]; then
+    # It can't end its children any more.
+    kill -KILL $(cat /proc/"$server"/task/*/children) "$server" 2>/dev/null
+else
+    kill -"$signal" "$server" 2>/dev/null
+fi
 wait "$server"
 rm -rf "$folder"
 "#;

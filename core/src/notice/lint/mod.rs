@@ -3,6 +3,7 @@
 
 mod apps;
 mod ask;
+mod canary;
 mod channels;
 mod locales;
 mod night;
@@ -27,6 +28,8 @@ pub struct Crowd {
     pub zones: BTreeMap<String, u64>,
     /// By locale; the empty one is of people without.
     pub locales: BTreeMap<String, u64>,
+    /// Who is told first, and who is told at all, where the order has such a stage.
+    pub canary: Option<(u64, u64)>,
 }
 
 /// Something that an author may want to change: where, what, and how to mend it.
@@ -84,6 +87,7 @@ pub fn lints(order: &Order, catalogue: &Catalogue, crowd: &Crowd, now: Timestamp
     lints.extend(channels::lints(order, &sources));
     lints.extend(night::lints(order, crowd, now));
     lints.extend(locales::lints(order, crowd));
+    lints.extend(canary::lint(order, crowd));
     lints.sort_by_key(|lint| lint.line);
     lints.dedup();
     lints
@@ -121,6 +125,7 @@ pub(super) mod tests {
         Crowd {
             zones: counted(zones),
             locales: counted(locales),
+            canary: None,
         }
     }
 

@@ -70,12 +70,18 @@ pub(super) async fn one(place: &Place, open: &Open, id: &str) -> Result<Exit> {
     let document = Document::of(&shown, open);
     place.print.answer(&document, || {
         let hints = steps::hints(place, &document.lints);
-        words(place, open, &shown, &history) + &hints.replacen('\n', "\n\n", 1)
+        words(place, open, &shown, &document, &history) + &hints.replacen('\n', "\n\n", 1)
     })?;
     Ok(Exit::Done)
 }
 
-fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String {
+fn words(
+    place: &Place,
+    open: &Open,
+    shown: &Shown,
+    document: &Document,
+    history: &[Entry],
+) -> String {
     let order = &shown.order;
     let zone = steps::zone(order);
     let state = shown.state.replace('_', " ");
@@ -99,6 +105,9 @@ fn words(place: &Place, open: &Open, shown: &Shown, history: &[Entry]) -> String
     if shown.looks_wrong > 0 {
         let people = counted(shown.looks_wrong, "person says so", "people say so");
         facts.push(vec!["looks wrong".to_owned(), people]);
+    }
+    if let Some(canary) = &document.canary {
+        facts.insert(3, vec!["told first".to_owned(), canary.words()]);
     }
     let announce = &order.revision.file.announce;
     if !announce.channels.is_empty() {

@@ -3,7 +3,7 @@
 use countermand_core::notice::Counts;
 use countermand_core::notice::lint::Lint;
 use countermand_core::order::{LetPass, Order, State, Stop};
-use countermand_core::words::counted;
+use countermand_core::words::{counted, thousands};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -44,9 +44,36 @@ pub(super) struct Document {
     notices: Counts,
     corrections: Counts,
     channels: Vec<AtChannel>,
+    /// Null without such a stage.
+    pub canary: Option<Canary>,
     devices: Devices,
     /// What its author may want to change; empty once it is published.
     pub lints: Vec<Lint>,
+}
+
+/// Who is told first.
+#[derive(Serialize)]
+pub(super) struct Canary {
+    people: u64,
+    /// Of so many who are told now.
+    of: u64,
+}
+
+impl Canary {
+    fn of(open: &Open, order: &Order) -> Option<Canary> {
+        let stages = order.revision.file.stages.as_ref();
+        stages.filter(|stages| stages.has_canary())?;
+        let preview = open.app.preview(order).ok()?;
+        Some(Canary {
+            people: preview.canary?,
+            of: preview.to_tell,
+        })
+    }
+
+    pub fn words(&self) -> String {
+        let of = counted(self.of, "person", "people");
+        format!("{} of {of}", thousands(self.people))
+    }
 }
 
 /// The order's devices, now.
@@ -101,6 +128,7 @@ impl Document {
             notices: shown.notices,
             corrections: shown.corrections,
             channels: shown.channels.clone(),
+            canary: Canary::of(open, order),
             devices: Devices {
                 with_app: shown.standing.with_app,
                 unknown: shown.standing.unknown,

@@ -112,29 +112,37 @@ fn words(place: &Place, order: &Order, preview: &Preview) -> String {
     let count = |what: &str, n: u64| vec![what.to_owned(), thousands(n)];
     let unknown = &preview.unknown;
     let mut text = format!("{}\n\n", place.print.bold(&print::tame(order.title())));
-    text += &print::table(
-        &["what it would hit now", "count"],
-        &[1],
-        [
-            count("people with the app", preview.people),
-            count("devices with the app", preview.devices),
-            count(
-                "  of them refused by another order already",
-                preview.already_denied,
-            ),
-            count("devices in scope", preview.in_scope),
-            count(
-                "  invisible: no source can see their apps",
-                unknown.invisible,
-            ),
-            count("  stale: the last report is too old", unknown.stale),
-            count("  without any report", unknown.no_report),
-            count("  with the app, but exempt", preview.exempt),
-            count("  with a weak match only", preview.weak_matches),
-            count("people in the audience", preview.audience),
-            count("people who would get the notice", preview.to_tell),
-        ],
-    );
+    let mut rows = vec![
+        count("people with the app", preview.people),
+        count("devices with the app", preview.devices),
+        count(
+            "  of them refused by another order already",
+            preview.already_denied,
+        ),
+        count("devices in scope", preview.in_scope),
+        count(
+            "  invisible: no source can see their apps",
+            unknown.invisible,
+        ),
+        count("  stale: the last report is too old", unknown.stale),
+        count("  without any report", unknown.no_report),
+        count("  with the app, but exempt", preview.exempt),
+        count("  with a weak match only", preview.weak_matches),
+        count("people in the audience", preview.audience),
+        count("people who would get the notice", preview.to_tell),
+    ];
+    if let Some(first) = preview.canary {
+        let about = if order.id.0.is_nil() {
+            "about so many"
+        } else {
+            "so many"
+        };
+        rows.push(count(
+            &format!("  {about} of them first, as a canary"),
+            first,
+        ));
+    }
+    text += &print::table(&["what it would hit now", "count"], &[1], rows);
     for (what, counts) in [
         ("platform", &preview.by_platform),
         ("form factor", &preview.by_form_factor),

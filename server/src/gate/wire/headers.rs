@@ -173,13 +173,14 @@ fn keys(headers: &HeaderMap, eas: Option<&EasRequest>) -> Result<Vec<String>, Ga
         .collect())
 }
 
-/// `0a:1b` and `0x0A1B` as `0A1B`.
+/// `0a:1b`, `0x0A1B` and `a1b` (Caddy leaves out a zero at the front) as `0A1B`.
 fn serial(text: &str) -> String {
     let text = text.strip_prefix("0x").unwrap_or(text);
-    text.chars()
-        .filter(|c| !matches!(c, ':' | ' '))
-        .collect::<String>()
-        .to_ascii_uppercase()
+    let mut digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    if !digits.len().is_multiple_of(2) {
+        digits.insert(0, '0');
+    }
+    digits.to_ascii_uppercase()
 }
 
 /// OpenSSL's old `/O=Corp/CN=dev` (HAProxy) in the order of RFC 2253, `CN=dev,O=Corp` (nginx, Caddy, Envoy).
@@ -203,7 +204,7 @@ fn one<'a>(
         return Err(GateRequestError::Twice(name));
     }
     let text = decoded(first.as_bytes().trim_ascii());
-    Ok(Some(text).filter(|text| !matches!(&**text, "" | "-" | "(null)")))
+    Ok(Some(text).filter(|text| !matches!(&**text, "" | "-" | "(null)" | "<nil>")))
 }
 
 #[cfg(test)]
@@ -300,6 +301,8 @@ mod tests {
         let expected = ["cert:0A1B", "cert:CN=dev-7f3a,OU=devices,O=Corp"];
         assert_eq!(keys("0A1B", "CN=dev-7f3a,OU=devices,O=Corp"), expected);
         assert_eq!(keys("0a:1b", "/O=Corp/OU=devices/CN=dev-7f3a"), expected);
+        assert_eq!(keys("a1b", "CN=dev-7f3a,OU=devices,O=Corp"), expected);
+        assert_eq!(keys("<nil>", ""), Vec::<String>::new());
         assert_eq!(keys("", "-"), Vec::<String>::new());
     }
 

@@ -48,6 +48,16 @@ impl BouncesConfig {
     /// What serde cannot see.
     pub fn check(&self, from: &str) -> Result<(), String> {
         self.listen(Path::new("."))?;
+        if self
+            .maildir
+            .as_ref()
+            .is_some_and(|dir| dir.as_os_str().is_empty())
+        {
+            return Err(
+                "maildir is empty; expected a folder, from the data directory on, such as \"bounces\""
+                    .to_owned(),
+            );
+        }
         if let Some(sender) = &self.sender
             && (bare_address(sender).is_err() || sender.contains(['<', ' ']))
         {

@@ -22,8 +22,8 @@ use crate::outbox::lease::Held;
 /// An answer is read no further: all that matters of it is short.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// What is sent.
-pub(super) struct Outgoing {
+/// A request, but for where it goes.
+pub(super) struct Call {
     pub method: Method,
     /// With the query.
     pub path: String,
@@ -58,7 +58,7 @@ pub(super) struct Patience {
 pub(super) async fn send(
     target: &Target,
     tls: &Option<Arc<ClientConfig>>,
-    outgoing: Outgoing,
+    call: Call,
     patience: Patience,
     held: &Held,
 ) -> Result<Answer, Failure> {
@@ -66,7 +66,7 @@ pub(super) async fn send(
     let stream = connected
         .unwrap_or_else(|_| Err(format!("no connection within {:?}", patience.connect)))
         .map_err(|why| Failure::NotSent(format!("{}: {why}", target.authority)))?;
-    let request = request(target, outgoing).map_err(Failure::NotSent)?;
+    let request = request(target, call).map_err(Failure::NotSent)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Failure::NotSent(format!("{}: {error}", target.authority)))?;
@@ -127,10 +127,10 @@ async fn connect(
     Ok(Box::new(stream))
 }
 
-fn request(target: &Target, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, String> {
+fn request(target: &Target, call: Call) -> Result<Request<Full<Bytes>>, String> {
     let mut request = Request::builder()
-        .method(outgoing.method)
-        .uri(outgoing.path)
+        .method(call.method)
+        .uri(call.path)
         .header("host", &target.authority)
         .header(
             "user-agent",
@@ -138,11 +138,11 @@ fn request(target: &Target, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, 
         )
         .header("content-type", "application/json")
         .header("connection", "close");
-    for (name, value) in outgoing.headers {
+    for (name, value) in call.headers {
         request = request.header(name, value);
     }
     // Not the error's own words: they may show the token.
     request
-        .body(Full::new(Bytes::from(outgoing.body)))
+        .body(Full::new(Bytes::from(call.body)))
         .map_err(|_| "its url, room or token has a character that no request can hold".to_owned())
 }

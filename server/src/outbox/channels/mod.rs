@@ -40,17 +40,18 @@ const PATIENCE: Patience = Patience {
 /// The channels of this server.
 #[derive(Debug)]
 pub struct Channels {
-    all: Vec<Channel>,
+    all: Vec<Receiver>,
     patience: Patience,
 }
 
-struct Channel {
+/// A channel with what it takes to reach it.
+struct Receiver {
     config: ChannelConfig,
     target: Target,
     tls: Option<Arc<ClientConfig>>,
 }
 
-impl fmt::Debug for Channel {
+impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.fmt(f)
     }
@@ -69,7 +70,7 @@ impl Channels {
                 )),
                 false => None,
             };
-            Ok(Channel {
+            Ok(Receiver {
                 config: config.clone(),
                 target,
                 tls,
@@ -106,6 +107,7 @@ pub(super) async fn deliver(
 async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held) -> Settled {
     let (outcome, detail) = match write(desk, channels, &claim).await {
         Err(NoPost::Never(why)) => (Outcome::Rejected, format!("not sent: {why}")),
+        Err(NoPost::TooLate(why)) => (Outcome::TooLate, format!("not sent: {why}")),
         Err(NoPost::NotNow(why)) => deferred(desk, &claim, None, why),
         Ok((channel, post)) => send(desk, channels, channel, &post, &claim, held).await,
     };
@@ -121,6 +123,7 @@ async fn deliver_one(desk: &Desk, channels: &Channels, claim: Claim, held: &Held
 
 enum NoPost {
     Never(String),
+    TooLate(&'static str),
     NotNow(String),
 }
 
@@ -128,9 +131,12 @@ async fn write<'a>(
     desk: &Desk,
     channels: &'a Channels,
     claim: &Claim,
-) -> Result<(&'a Channel, Post), NoPost> {
+) -> Result<(&'a Receiver, Post), NoPost> {
     let key = claim.key;
     desk.heard_of(&key).map_err(NoPost::NotNow)?;
+    if let Some(why) = desk.office.too_late(&key) {
+        return Err(NoPost::TooLate(why));
+    }
     let brief = Brief {
         key,
         was_refused: false,
@@ -138,9 +144,10 @@ async fn write<'a>(
     };
     let words = desk.office.announce(&brief).map_err(NoPost::Never)?;
     let channel = channels.all.iter().find(|c| c.config.name == words.channel);
+    // A retry that another server's sender left: it may have the channel, or the config get it back.
     let channel = channel.ok_or_else(|| {
-        NoPost::Never(format!(
-            "this server's config has no [[notices.channel]] «{}» any more; put it back, and tell whoever reads there by another way",
+        NoPost::NotNow(format!(
+            "this server's config has no [[notices.channel]] «{}» any more; put it back, or let a server that has it send",
             words.channel
         ))
     })?;
@@ -180,29 +187,25 @@ async fn answered(desk: &Desk, key: &Key) -> Result<Option<Answered>, StoreError
 async fn send(
     desk: &Desk,
     channels: &Channels,
-    channel: &Channel,
+    receiver: &Receiver,
     post: &Post,
     claim: &Claim,
     held: &Held,
 ) -> (Outcome, String) {
-    let Channel {
+    let Receiver {
         config,
         target,
         tls,
-    } = channel;
-    let mut outgoing = shapes::request(config, target, post);
+    } = receiver;
+    let mut call = shapes::request(config, target, post);
     let now = desk.clock.now();
     let timestamp = now.as_second().to_string();
-    outgoing
-        .headers
-        .push(("x-countermand-timestamp", timestamp));
+    call.headers.push(("x-countermand-timestamp", timestamp));
     if let Some(secret) = &config.secret {
-        let signature = sign::signature(secret.reveal(), now, &outgoing.body);
-        outgoing
-            .headers
-            .push(("x-countermand-signature", signature));
+        let signature = sign::signature(secret.reveal(), now, &call.body);
+        call.headers.push(("x-countermand-signature", signature));
     }
-    match http::send(target, tls, outgoing, channels.patience, held).await {
+    match http::send(target, tls, call, channels.patience, held).await {
         Ok(answer) => judge(desk, config, &answer, claim),
         Err(Failure::NotSent(why)) => deferred(desk, claim, None, why),
         Err(Failure::Lost(why)) => unknown(desk, claim, why),

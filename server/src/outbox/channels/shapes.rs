@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::config::{ChannelConfig, Shape, Target};
-use super::http::{Answer, Outgoing};
+use super::http::{Answer, Call};
 use super::text::{plain, shorten};
 use crate::outbox::office::Announcement;
 
@@ -31,7 +31,7 @@ pub(super) struct Answered {
     pub theirs: Option<String>,
 }
 
-pub(super) fn request(channel: &ChannelConfig, target: &Target, post: &Post) -> Outgoing {
+pub(super) fn request(channel: &ChannelConfig, target: &Target, post: &Post) -> Call {
     let token = channel.token.as_ref().map_or("", |token| token.reveal());
     let base = target.path.trim_end_matches('/');
     let (mut method, mut path, mut headers) = (Method::POST, target.path.clone(), Vec::new());
@@ -58,7 +58,7 @@ pub(super) fn request(channel: &ChannelConfig, target: &Target, post: &Post) -> 
         Shape::Plain => ours(post),
     };
     headers.push(("x-countermand-id", post.id.clone()));
-    Outgoing {
+    Call {
         method,
         path,
         headers,

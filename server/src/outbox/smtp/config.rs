@@ -32,6 +32,10 @@ pub struct SmtpConfig {
     pub hello_name: Option<String>,
 }
 
+/// Postfix takes 50 from one client unless told otherwise.
+const MOST_SESSIONS: usize = 500;
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+
 /// When the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -108,16 +112,19 @@ impl SmtpConfig {
                 "expected a host name or an IP address, without spaces",
             );
         }
-        if self.sessions == 0 {
+        if self.port == 0 {
+            return wrong("port", "expected a port from 1 to 65535, such as 25");
+        }
+        if !(1..=MOST_SESSIONS).contains(&self.sessions) {
             return wrong(
                 "sessions",
-                "expected 1 or more; 0 would never send anything",
+                "expected 1 to 500 connections at once; 0 would never send anything, and no relay takes more",
             );
         }
-        if self.final_dot_timeout <= SignedDuration::ZERO {
+        if self.final_dot_timeout <= SignedDuration::ZERO || self.final_dot_timeout > LONGEST {
             return wrong(
                 "final_dot_timeout",
-                "expected a duration above zero, such as \"PT60S\"",
+                "expected a length of time above zero and up to an hour, such as \"PT60S\"; a correction waits for it",
             );
         }
         if self.purge.first().is_some_and(String::is_empty) {

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use countermand_core::duration::Length;
 use countermand_core::order::when::When;
 use countermand_core::order::{Order, State};
+use countermand_core::words::thousands;
 
 use super::{called, comply_by, page_with, shell, when, zone};
 use crate::web::Web;
@@ -155,7 +156,8 @@ fn publication(web: &Web, by: &SignedIn, order: &Order) -> Result<Vec<Effect>, F
         None => "people get the notice, at once".to_owned(),
         Some(stages) if !stages.has_canary() => "people get the notice, at once".to_owned(),
         Some(stages) => format!(
-            "people get the notice: a first part at once, the others after a pause of {} min",
+            "people get the notice: {} of them at once, the others after a pause of {} min",
+            thousands(preview.canary.unwrap_or_default()),
             stages.pause.as_seconds().div_euclid(60)
         ),
     };

@@ -1,8 +1,9 @@
-//! All statements as a feed (RFC 4287), newest change first.
+//! The statements as a feed (RFC 4287), newest change first: of so many orders as [`super::facts::NEWEST`]
+//! says, since anyone may ask for it as often as they like.
 
 use jiff::Timestamp;
 
-use super::facts::{Known, know_all, organisation};
+use super::facts::{Known, know_newest, organisation};
 use super::html::note;
 use super::xml::Xml;
 use crate::web::Web;
@@ -13,8 +14,7 @@ pub(super) struct Feed {
 }
 
 pub(super) async fn in_atom(web: &Web) -> Feed {
-    let mut all = know_all(web).await;
-    all.sort_by_key(|known| (std::cmp::Reverse(known.changed()), known.order.id));
+    let all = know_newest(web).await;
     let as_of = all.iter().find_map(|known| known.as_of);
     let root = web.app.config.server.public_url.trim_end_matches('/');
     let own = format!("{root}/statements.atom");

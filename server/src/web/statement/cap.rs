@@ -8,11 +8,12 @@
 use axum::http::StatusCode;
 use countermand_core::duration::Length;
 use countermand_core::notice::Kind;
+use countermand_core::order::texts::language_of;
 use countermand_core::order::when::{for_people, in_zone};
 use countermand_core::order::{Order, State as Life};
 use jiff::Timestamp;
 
-use super::facts::{Known, ended, organisation, unknown, zone};
+use super::facts::{Known, organisation, unknown, zone};
 use super::history::{Event, What};
 use super::reader;
 use super::xml::Xml;
@@ -87,73 +88,93 @@ pub(super) fn in_cap(web: &Web, known: &Known, version: Option<usize>) -> Result
     if !references.is_empty() {
         xml.leaf("references", &references.join(" "));
     }
-    for (locale, _) in order.revision.file.notice.all() {
-        info(&mut xml, web, known, event, locale);
+    for words in said(web, known, event) {
+        info(&mut xml, web, known, event, &words);
     }
     Ok(xml.end("alert"))
 }
 
-/// One `info` for each locale in which the order has a text.
-fn info(xml: &mut Xml, web: &Web, known: &Known, event: &Event, locale: Option<&str>) {
-    let order = &as_of(&known.order, event);
-    let zone = zone(order);
-    let deadline = for_people(event.comply_by.at(), &zone);
-    let apps = order.revision.pins.in_words();
-    let letter = reader::letter(web, order, Kind::Order, locale);
-    let (response, urgency, headline, description, instruction) = match event.what {
-        What::Retracted => {
-            let letter = reader::letter(web, &known.order, Kind::Correction, locale);
-            (
-                "AllClear",
-                "Past",
-                letter.map(|l| l.subject),
-                format!(
-                    "The order “{}” was retracted and no longer holds. {}",
-                    order.title(),
-                    ended(&event.words)
-                ),
-                format!("You need do nothing; if you removed {apps}, you may install it again."),
-            )
+/// The words that this program adds by itself.
+const OURS: &str = "en";
+
+/// What a message says, in one language.
+struct Words {
+    language: String,
+    headline: String,
+    description: String,
+}
+
+/// For each text of its author that this message is about, in the language in which that is written; of
+/// what the author has no text for, in our own words alone.
+fn said(web: &Web, known: &Known, event: &Event) -> Vec<Words> {
+    let order = &known.order;
+    let file = &order.revision.file;
+    let title = order.title();
+    let ours = |headline: &str, description: String| {
+        vec![Words {
+            language: OURS.to_owned(),
+            headline: format!("{headline}: {title}"),
+            description,
+        }]
+    };
+    let (kind, order, texts) = match event.what {
+        What::Published => (Kind::Order, &as_of(order, event), &file.notice),
+        What::Retracted => (Kind::Correction, order, &file.correction),
+        What::Held => {
+            let words = format!(
+                "The order “{title}” is on hold: nobody is refused because of it. {}",
+                event.words
+            );
+            return ours("On hold", words);
         }
+        What::Extended => {
+            let deadline = for_people(event.comply_by.at(), &zone(order));
+            let words = format!("The deadline of the order “{title}” was moved to {deadline}.");
+            return ours("Deadline moved", words);
+        }
+        What::Resumed | What::Cause | What::Expired => {
+            let words = format!("The order “{title}” is in force again.");
+            return ours("In force again", words);
+        }
+    };
+    let read = |locale| reader::letter(web, order, kind, locale);
+    let letters = texts.all().filter_map(|(locale, _)| read(locale));
+    letters
+        .map(|letter| Words {
+            language: letter.language,
+            headline: letter.subject,
+            description: letter.text,
+        })
+        .collect()
+}
+
+fn info(xml: &mut Xml, web: &Web, known: &Known, event: &Event, words: &Words) {
+    let order = &known.order;
+    let zone = zone(order);
+    let apps = order.revision.pins.in_words();
+    let (response, urgency, instruction) = match event.what {
+        What::Retracted => (
+            "AllClear",
+            "Past",
+            format!("You need do nothing; if you removed {apps}, you may install it again."),
+        ),
         What::Held => (
             "Monitor",
             "Unknown",
-            letter.map(|l| l.subject),
-            format!(
-                "The order “{}” is on hold: nobody is refused because of it. {}",
-                order.title(),
-                event.words
-            ),
             "You need not do anything until it is taken up again.".to_owned(),
         ),
-        what => {
+        _ => {
             let urgency = if event.comply_by.at() <= SOON.after(event.at) {
                 "Expected"
             } else {
                 "Future"
             };
-            let text = letter.as_ref().map(|l| l.text.trim().to_owned());
-            let description = match what {
-                What::Resumed => format!("The order “{}” is in force again.", order.title()),
-                What::Extended => format!(
-                    "The deadline of the order “{}” was moved to {deadline}.",
-                    order.title()
-                ),
-                _ => text.unwrap_or_default(),
-            };
-            (
-                "Execute",
-                urgency,
-                letter.map(|l| l.subject),
-                description,
-                format!("Remove {apps} by {deadline}."),
-            )
+            let deadline = for_people(event.comply_by.at(), &zone);
+            ("Execute", urgency, format!("Remove {apps} by {deadline}."))
         }
     };
     xml.open("info");
-    if let Some(locale) = locale {
-        xml.leaf("language", locale);
-    }
+    xml.leaf("language", &words.language);
     xml.leaf("category", "Security");
     xml.leaf("event", "Order about apps on devices that read mail");
     xml.leaf("responseType", response);
@@ -168,10 +189,13 @@ fn info(xml: &mut Xml, web: &Web, known: &Known, event: &Event, locale: Option<&
         xml.leaf("expires", &time(expires.at(), &zone));
     }
     xml.leaf("senderName", &organisation(web));
-    let headline = headline.unwrap_or_else(|| order.title().to_owned());
-    xml.leaf("headline", &headline);
-    xml.leaf("description", description.trim());
-    xml.leaf("instruction", &instruction);
+    xml.leaf("headline", &words.headline);
+    xml.leaf("description", words.description.trim());
+    // Among words of another language ours would be read aloud as if they were of it; the letter says
+    // what to do.
+    if language_of(&words.language).eq_ignore_ascii_case(OURS) {
+        xml.leaf("instruction", &instruction);
+    }
     xml.leaf("web", &web.app.config.statement_link(order.id));
     let mut parameter = |name: &str, value: &str| {
         xml.open("parameter");

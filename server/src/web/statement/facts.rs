@@ -51,30 +51,38 @@ pub(super) async fn know(web: &Web, id: OrderId) -> Result<Known, Fault> {
     known(web, read, as_of).ok_or_else(unknown)
 }
 
-/// The same of every order that was ever published.
-pub(super) async fn know_all(web: &Web) -> Vec<Known> {
+/// The feed tells of so many orders: those to which something happened last.
+pub(super) const NEWEST: usize = 50;
+
+/// The same of the published orders to which something happened last, newest change first.
+pub(super) async fn know_newest(web: &Web) -> Vec<Known> {
     let asked = async {
         let mut all = Vec::new();
-        for stored in web.app.store.orders().await? {
-            if stored.order.published().is_some() {
-                all.push(read(web, stored.order).await?);
-            }
+        for stored in web.app.store.newest_published(NEWEST).await? {
+            all.push(read(web, stored.order).await?);
         }
         Ok::<_, crate::store::StoreError>(all)
     };
     let failed = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(all)) => {
             let known = all.into_iter().filter_map(|read| known(web, read, None));
-            return known.collect();
+            return newest_first(known.collect());
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the database did not answer in time".to_owned(),
     };
     let ids: Vec<OrderId> = web.app.live.view().orders().map(|o| o.id).collect();
-    ids.into_iter()
+    let all = ids
+        .into_iter()
         .filter_map(|id| remembered(web, id, &failed).ok())
-        .filter_map(|(read, as_of)| known(web, read, as_of))
-        .collect()
+        .filter_map(|(read, as_of)| known(web, read, as_of));
+    newest_first(all.collect())
+}
+
+fn newest_first(mut all: Vec<Known>) -> Vec<Known> {
+    all.sort_by_key(|known| (std::cmp::Reverse(known.changed()), known.order.id));
+    all.truncate(NEWEST);
+    all
 }
 
 /// With its record; that of an order which stands as it stood when it was read last is not read again.

@@ -80,9 +80,7 @@ pub(super) fn note(known: &Known, now: Timestamp) -> String {
 /// The text that went out, as nobody in particular got it.
 fn as_it_was(web: &Web, known: &Known, deadline: When) -> AsItWas {
     let order = &known.order;
-    let texts = &order.revision.file.notice;
-    let locale = texts.all().map(|(locale, _)| locale).next().flatten();
-    let (subject, body) = match reader::letter(web, order, Kind::Order, locale) {
+    let (subject, body) = match reader::letter(web, order, Kind::Order, reader::first(order)) {
         Some(rendered) => {
             // The core makes a whole document, from Markdown with raw HTML switched off.
             let html = rendered.html;

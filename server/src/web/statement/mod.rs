@@ -80,7 +80,7 @@ pub(super) async fn show(
             };
             in_html(&web, &known, notice)?
         }
-        Format::Json => in_json(&known, proof, now),
+        Format::Json => in_json(&web, &known, proof, now),
         Format::Cap => in_cap(&web, &known, asked.version)?,
     };
     let private = proof.is_some() || web.app.config.server.statements == Statements::Internal;
@@ -93,7 +93,7 @@ pub(super) async fn show(
     ))
 }
 
-/// Every statement, as a feed.
+/// The newest statements, as a feed.
 pub(super) async fn feed(State(web): State<Arc<Web>>, request: Request) -> Answer {
     let (mut parts, _) = request.into_parts();
     let internal = web.app.config.server.statements == Statements::Internal;

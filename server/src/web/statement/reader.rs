@@ -3,6 +3,7 @@
 use countermand_core::fleet::Person;
 use countermand_core::id::PersonId;
 use countermand_core::notice::Kind;
+use countermand_core::notice::channel::colleagues;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
 
@@ -15,14 +16,12 @@ pub(super) fn letter(
     kind: Kind,
     locale: Option<&str>,
 ) -> Option<Rendered> {
+    // As where it is announced: whoever reads may be one whose mail was refused, or not.
     let reader = Person {
-        id: PersonId(0),
         email: "you@example.invalid".to_owned(),
-        aliases: Default::default(),
         name: "colleague".to_owned(),
-        groups: Default::default(),
         locale: locale.unwrap_or("").to_owned(),
-        time_zone: String::new(),
+        ..colleagues(PersonId::channel(0))
     };
     let context = Context {
         order,
@@ -34,4 +33,10 @@ pub(super) fn letter(
         still_forbidden: Vec::new(),
     };
     render(kind, &context).ok()
+}
+
+/// The locale whose text stands on the statement: none where there is a plain one, which serves everybody.
+pub(super) fn first(order: &Order) -> Option<&str> {
+    let mut texts = order.revision.file.notice.all();
+    texts.next().and_then(|(locale, _)| locale)
 }

@@ -1,0 +1,98 @@
+//! A company with its Countermand, for the doors: Alice's two phones, and what happens to them.
+
+use std::sync::Arc;
+
+use countermand::config::Config;
+use countermand::gate::Gate;
+use countermand_core::order::Order;
+
+use super::app::{Listening, RESPONDER, TIKTOK, World, operator};
+
+pub const WITH_TIKTOK: &str = "DEV7F3A";
+pub const CLEAN: &str = "DEV9C1E";
+
+/// Alice's two phones and her company's Countermand.
+#[derive(Debug)]
+pub struct Company {
+    pub world: World,
+    pub gate: Arc<Gate>,
+    countermand: Option<Listening>,
+    pub runtime: tokio::runtime::Runtime,
+}
+
+impl Company {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (world, gate) = runtime.block_on(async {
+            let world = World::with(change).await;
+            world.people(&["alice@corp.test,,Alice,all-staff,,"]).await;
+            world
+                .iphones(&["alice@corp.test,2,eas:DEV9C1E;cred:dev-9c1e,com.example.clock@1"])
+                .await;
+            let gate = world.gate();
+            (world, gate)
+        });
+        let company = Company {
+            countermand: Some(Listening::start(gate.clone())),
+            world,
+            gate,
+            runtime,
+        };
+        company.report("com.zhiliaoapp.musically@16.1");
+        company
+    }
+
+    pub fn port(&self) -> u16 {
+        self.countermand.as_ref().unwrap().port
+    }
+
+    pub fn kill(&mut self) {
+        self.countermand = None;
+    }
+
+    /// A complete report of the phone that has TikTok, or had it.
+    pub fn report(&self, apps: &str) {
+        let row = format!("alice@corp.test,1,eas:DEV7F3A;cred:dev-7f3a,{apps}");
+        self.runtime.block_on(self.world.iphones(&[&row]));
+    }
+
+    pub fn publish(&self) -> Order {
+        self.runtime.block_on(self.world.publish(TIKTOK))
+    }
+
+    pub fn tell(&self, order: &Order) {
+        self.runtime
+            .block_on(self.world.tell(order, "alice@corp.test"));
+    }
+
+    pub fn go_to(&self, at: &str) {
+        self.runtime.block_on(self.world.go_to(at));
+    }
+
+    pub fn retract(&self, order: &Order) {
+        let (responder, id) = (operator(RESPONDER), order.id.to_string());
+        let retracted = self.world.app.retract(&responder, &id, "sent in error");
+        self.runtime.block_on(retracted).unwrap();
+    }
+
+    /// The story at one kind of door. `enter` is let in (`true`) or refused as that door refuses.
+    pub fn story(&self, enter: impl Fn(&str) -> bool) -> Order {
+        let refused = |device| !enter(device);
+        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "no order");
+        let order = self.publish();
+        self.tell(&order);
+        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "until the deadline");
+        self.go_to("2020-07-11T07:00:00Z");
+        assert!(refused(WITH_TIKTOK) && enter(CLEAN), "past the deadline");
+        self.report("com.example.clock@1");
+        assert!(enter(WITH_TIKTOK) && enter(CLEAN), "cured");
+        self.go_to("2020-07-11T08:00:00Z");
+        self.report("com.zhiliaoapp.musically@16.1");
+        assert!(refused(WITH_TIKTOK) && enter(CLEAN), "installed again");
+        order
+    }
+}
