@@ -161,6 +161,9 @@ pub fn samples() -> Vec<Sample> {
             "statement_forged",
             statement_for(forged(), StatementState::InForce),
         ),
+        page("statement_unknown_device", statement_for(refused_device(), StatementState::InForce)),
+        page("recognised", recognised()),
+        page("devices", devices()),
         page("reported", reported()),
         page("refused", refused()),
         page(
