@@ -122,6 +122,8 @@ pub enum Act {
     Exempt,
     /// Take a person's word that an app is gone.
     Attest,
+    /// Have a device recognised as somebody's.
+    Recognise,
     /// Operators, people, sources, catalogue.
     Administer,
     /// Whether doors obey verdicts at all.
@@ -142,7 +144,7 @@ impl Act {
             Act::Publish => &[Author, Approver],
             Act::Respond => &[Responder],
             Act::Exempt => &[Helpdesk, Author, Approver, Responder, Admin],
-            Act::Attest => &[Helpdesk, Responder, Admin],
+            Act::Attest | Act::Recognise => &[Helpdesk, Responder, Admin],
             Act::Administer | Act::SetMode => &[Admin],
         }
     }
@@ -166,6 +168,7 @@ impl Act {
             Act::Respond => "hold, resume, retract, extend, or open the doors",
             Act::Exempt => "handle exemptions",
             Act::Attest => "take a person's word",
+            Act::Recognise => "have devices recognised",
             Act::Administer => "manage operators, people and sources",
             Act::SetMode => "change the mode",
         }

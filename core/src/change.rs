@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::actor::{Actor, Operator};
 use crate::audit::Statement;
 use crate::exemption::{Attestation, Exemption};
-use crate::fleet::{IncomingReport, PersonRow};
+use crate::fleet::{Claim, IncomingReport, PersonRow, Recognition};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::{Key, Kind};
@@ -74,6 +74,8 @@ pub struct Refusal {
     pub person: Option<PersonId>,
     /// Whether it is sure that this was the person: what is not earns them no notice of it.
     pub certain: bool,
+    /// Whether it was for a device that is not known: then no app is what has to go.
+    pub unknown_device: bool,
     /// Orders that refused, for corrections.
     pub orders: BTreeSet<OrderId>,
     /// Question and verdict as JSON: what was known then.
@@ -147,6 +149,9 @@ pub enum Change {
     People(Vec<PersonRow>),
     /// One chunk of reports of one source.
     Reports(Vec<IncomingReport>),
+    /// Who came with which device key. Whether it was the first time is found out in the transaction.
+    Claims(Vec<Claim>),
+    Recognise(Recognition),
     /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
     /// another version in the database means that somebody was quicker.
     Order {
@@ -199,7 +204,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What the record says of it. Refusals have none: each is a record of its own. Nor has what was
+    /// What the record says of it. Refusals and claims have none: each is a record of its own. Nor has what was
     /// counted of a retraction: its entry stands.
     pub fn statement(&self) -> Option<Statement> {
         let say = |action: String, order: Option<OrderId>, details| {
@@ -245,6 +250,11 @@ impl Change {
                     json!({ "source": source, "reports": reports.len() }),
                 )
             }
+            Change::Recognise(r) => say(
+                "device.recognise".into(),
+                None,
+                json!({ "key": r.key, "person": r.person, "same_as": r.same_as, "reason": r.reason }),
+            ),
             Change::Order {
                 order,
                 step,
@@ -321,7 +331,10 @@ impl Change {
                 json!({ "asked": purge.asked, "status": purge.status, "remark": purge.words }),
             ),
             Change::Kicked(kicks) => say("sessions.end".into(), None, json!({ "ended": kicks })),
-            Change::Refusals(_) | Change::RefusedAgain(_) | Change::Counted { .. } => None,
+            Change::Refusals(_)
+            | Change::RefusedAgain(_)
+            | Change::Claims(_)
+            | Change::Counted { .. } => None,
         }
     }
 }

@@ -269,6 +269,28 @@ pub struct Device {
     pub evidence: Evidence,
 }
 
+/// Somebody whom a door vouched for came with a device key that is not known to be theirs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    pub key: DeviceKey,
+    pub person: PersonId,
+    pub at: Timestamp,
+    /// Nobody came with it before. While no report says whose it is, it is this person's.
+    pub first: bool,
+}
+
+/// An operator's word, or the person's own, that a device key is one of a device of the person's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recognition {
+    pub key: DeviceKey,
+    pub person: PersonId,
+    /// A key by which the same device is known already: a restored backup has changed its name.
+    pub same_as: Option<DeviceKey>,
+    pub platform: Option<Platform>,
+    pub form_factor: Option<FormFactor>,
+    pub reason: String,
+}
+
 /// One report of one device by one source, as an import gives it: names, not numbers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IncomingReport {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::evidence::{AppSeen, Evidence, Package, Report};
-use crate::fleet::{Device, FormFactor, IncomingApp, IncomingReport, Ownership, Person, PersonRow};
+use crate::fleet::{
+    Device, DeviceKey, FormFactor, IncomingApp, IncomingReport, Ownership, Person, PersonRow,
+    Recognition, Visibility,
+};
 use crate::id::{DeviceId, PackageNo, PersonId};
 use crate::platform::Platform;
 
@@ -52,20 +55,94 @@ pub fn same_device(report: &IncomingReport, candidates: &[&Device]) -> Option<De
 
 /// A device that nothing is known of.
 pub fn blank_device(id: DeviceId, report: &IncomingReport) -> Device {
+    unseen(id, report.platform, report.form_factor, report.visibility)
+}
+
+fn unseen(
+    id: DeviceId,
+    platform: Option<Platform>,
+    form_factor: Option<FormFactor>,
+    visibility: Visibility,
+) -> Device {
     Device {
         id,
         person: None,
         keys: BTreeSet::new(),
-        platform: report.platform.unwrap_or(Platform::Linux),
-        form_factor: report.form_factor.unwrap_or(match report.platform {
+        platform: platform.unwrap_or(Platform::Linux),
+        form_factor: form_factor.unwrap_or(match platform {
             Some(Platform::Ios | Platform::Android) | None => FormFactor::Phone,
             Some(_) => FormFactor::Laptop,
         }),
         ownership: Ownership::Unknown,
         os_version: String::new(),
-        visibility: report.visibility,
+        visibility,
         last_report: None,
         evidence: Evidence::default(),
+    }
+}
+
+/// Why a device key is not recognised as a device of somebody's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecognitionError {
+    #[error("«{0}» is known as a device of that person already; there is nothing to do")]
+    IsKnown(DeviceKey),
+    #[error(
+        "a report says that «{0}» is another person's; mend it at that source and import its next report, or ask its owner"
+    )]
+    IsAnothers(DeviceKey),
+    #[error(
+        "more than one device goes by «{0}», so the strictest of them decides; their reports must tell them apart first"
+    )]
+    IsShared(DeviceKey),
+    #[error(
+        "«{0}» is no key of exactly one device of that person; give one by which just that device is known, or leave it out"
+    )]
+    NotTheSame(DeviceKey),
+}
+
+/// The device that a recognised key is of, as it is from then on. `candidates` are the devices that go by
+/// the key, `known` those that go by the one it is said to be the same as; `id` is for a new device.
+///
+/// It says whose the device is, and nothing of what is on it: until a report comes, that is unknown.
+pub fn recognise(
+    recognition: &Recognition,
+    candidates: &[&Device],
+    known: &[&Device],
+    id: DeviceId,
+) -> Result<Device, RecognitionError> {
+    let person = recognition.person;
+    let key = || recognition.key.clone();
+    match (candidates, &recognition.same_as) {
+        ([], None) => {
+            let mut device = unseen(
+                id,
+                recognition.platform,
+                recognition.form_factor,
+                // What no report has seen is not invisible: a report may come.
+                Visibility::Full,
+            );
+            device.keys.insert(key());
+            device.person = Some(person);
+            Ok(device)
+        }
+        ([], Some(other)) => match known {
+            [one] if one.person == Some(person) => {
+                let mut device = (*one).clone();
+                device.keys.insert(key());
+                Ok(device)
+            }
+            _ => Err(RecognitionError::NotTheSame(other.clone())),
+        },
+        ([one], _) if one.person == Some(person) => Err(RecognitionError::IsKnown(key())),
+        ([_], Some(other)) => Err(RecognitionError::NotTheSame(other.clone())),
+        // Nobody's so far, or somebody's by no more than such a word.
+        ([one], None) if one.person.is_none() || one.last_report.is_none() => {
+            let mut device = (*one).clone();
+            device.person = Some(person);
+            Ok(device)
+        }
+        ([_], None) => Err(RecognitionError::IsAnothers(key())),
+        _ => Err(RecognitionError::IsShared(key())),
     }
 }
 

@@ -270,6 +270,11 @@ impl Verdict {
                     reason.title
                 )
             }
+            (None, Some(f @ Fallback::UnknownDevice)) => format!(
+                "{} The order «{}» is in force. Enrol it, or say that it is yours: a mail about it tells how. Ask the helpdesk if neither works.",
+                missing(f),
+                reason.title
+            ),
             (None, f) => format!(
                 "{} The order «{}» is in force. Ask the helpdesk to have this device recognised.",
                 f.map_or("Something about this device is not known.", missing),

@@ -4,7 +4,7 @@
 mod support;
 
 use countermand_core::evidence::{AppSeen, Evidence, Report};
-use countermand_core::fleet::{Person, Visibility};
+use countermand_core::fleet::{DeviceKey, Person, Visibility};
 use countermand_core::id::PackageNo;
 use countermand_core::order::file::UnknownPolicy;
 use countermand_core::verdict::{Channel, Decision, Fallback, Question};
@@ -36,7 +36,9 @@ fn candidates<'a>(built: &'a Built, question: &Question) -> Vec<&'a Person> {
         .person
         .as_deref()
         .and_then(|p| built.naive.person_called(p));
-    owners.chain(asker).collect()
+    let keys = question.keys.iter();
+    let firsts = keys.filter_map(|key| built.naive.first_with(key.as_str()));
+    owners.chain(asker).chain(firsts).collect()
 }
 
 fn all_unknown(mut plan: Plan, policy: UnknownPolicy) -> Plan {
@@ -59,8 +61,9 @@ proptest! {
             let (question, at) = built.ask(ask);
             let mut people = candidates(&built, &question);
             // Who is unknown is answered as anyone.
-            let ownerless = built.naive.fitting(&question).iter().any(|d| built.naive.owner(d).is_none());
-            if people.is_empty() || question.person.is_some() || ownerless {
+            let fits = built.naive.fitting(&question);
+            let ownerless = fits.is_empty() || fits.iter().any(|d| built.naive.owner(d).is_none());
+            if question.person.is_some() || ownerless {
                 people.extend(built.naive.people.values());
             }
             let enforcing = |p: &&Person| built.naive.orders.iter().any(|o| built.naive.enforcing_for(o, p, at));
@@ -153,8 +156,11 @@ proptest! {
                 continue;
             }
             let own = built.naive.devices[&second].keys.clone();
+            // A name that no report knew is another thing: a report that shows it says whose it is.
+            let known = |k: &&DeviceKey| built.naive.devices.values().any(|d| d.is_called(k.as_str()));
+            let keys: Vec<String> = question.keys.iter().filter(known).map(|k| k.as_str().to_owned()).collect();
             let life = built.naive.devices.get_mut(&second).unwrap();
-            life.keys.extend(question.keys.iter().map(|k| k.as_str().to_owned()));
+            life.keys.extend(keys);
             built.write_device(second as usize);
             let after = built.rebuilt();
             prop_assert!(

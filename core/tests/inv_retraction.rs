@@ -141,7 +141,8 @@ proptest! {
             }
             let asker = question.person.as_deref().and_then(|p| built.naive.person_called(p));
             let owners = built.naive.fitting(&question).into_iter().filter_map(|d| built.naive.owner(d));
-            let mut judged: Vec<u32> = owners.chain(asker).map(|p| p.id.0).collect();
+            let firsts = question.keys.iter().filter_map(|k| built.naive.first_with(k.as_str()));
+            let mut judged: Vec<u32> = owners.chain(asker).chain(firsts).map(|p| p.id.0).collect();
             for reason in verdict.because.iter().filter(|r| r.decision == Decision::Deny) {
                 let order = built.naive.order(reason.order).unwrap();
                 prop_assert!(judged.iter().any(|p| may_refuse(order, *p, at)), "{:?} {}", reason, at);

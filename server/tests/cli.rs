@@ -3,6 +3,8 @@
 
 #[path = "cli/bounced.rs"]
 mod bounced;
+#[path = "cli/devices.rs"]
+mod devices;
 #[path = "cli/shop.rs"]
 mod shop;
 #[path = "cli/statuses.rs"]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "console/devices.rs"]
+mod devices;
 #[path = "console/rehearse.rs"]
 mod rehearse;
 #[path = "console/stops.rs"]

@@ -4,6 +4,8 @@
 
 #[path = "gate/answers.rs"]
 mod answers;
+#[path = "gate/devices.rs"]
+mod devices;
 #[path = "gate/house.rs"]
 mod house;
 #[path = "gate/postfix.rs"]

@@ -174,10 +174,9 @@ fn every_form_that_changes_anything_carries_the_token() {
                 .iter()
                 .any(|tag| tag.is("name", "csrf") && tag.is("value", samples::CSRF));
             // Who got a notice has no session; the notice's own token is what nobody else has.
-            let by_notice = tag
-                .get("action")
-                .is_some_and(|to| to.ends_with("/looks-wrong"))
-                && tags[at..at + end].iter().any(|tag| tag.is("name", "n"));
+            let by_notice = tag.get("action").is_some_and(|to| {
+                to.ends_with("/looks-wrong") || to.ends_with("/recognise") && to.starts_with("/o/")
+            }) && tags[at..at + end].iter().any(|tag| tag.is("name", "n"));
             match tag.get("method").as_deref() {
                 Some("post") => ensure(carries || by_notice, "a form without csrf")?,
                 // What only looks must not put the token into an address.

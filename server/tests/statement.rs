@@ -4,6 +4,8 @@
 
 #[path = "statement/cap.rs"]
 mod cap;
+#[path = "statement/devices.rs"]
+mod devices;
 #[path = "statement/feed.rs"]
 mod feed;
 #[path = "statement/formats.rs"]
@@ -40,6 +42,7 @@ fn link(house: &House, order: &str, email: &str, kind: Kind) -> String {
     let brief = Brief {
         key,
         was_refused: false,
+        unknown_device: false,
     };
     let letter = house.app.write(&brief).unwrap();
     let (_, rest) = letter.text.split_once("http://127.0.0.1:8420").unwrap();

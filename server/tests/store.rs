@@ -14,6 +14,8 @@ mod access;
 mod bounces;
 #[path = "store/channels.rs"]
 mod channels;
+#[path = "store/claims.rs"]
+mod claims;
 #[path = "store/corrections.rs"]
 mod corrections;
 #[path = "store/follow.rs"]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Index, PackageMatch, Rule};
 use crate::evidence::Sighting;
-use crate::fleet::{Device, Person};
+use crate::fleet::{Device, DeviceKey, Person};
 use crate::id::{OrderId, PersonId};
 use crate::order::Match;
 use crate::order::file::UnknownPolicy;
@@ -40,11 +40,13 @@ impl Index {
             _ => None,
         };
         let owner = |device: &Device| device.person.and_then(|p| self.person(p));
-        let known = person.or_else(|| {
-            fits.iter()
+        let known = match &question.person {
+            Some(_) => person,
+            None => fits
+                .iter()
                 .find_map(|d| owner(d))
-                .filter(|_| question.person.is_none())
-        });
+                .or_else(|| question.keys.iter().find_map(|key| self.first_with(key))),
+        };
 
         if self.settings.doors_open.is_some() {
             tally.fall_back(Fallback::DoorsOpen, Decision::Allow);
@@ -67,6 +69,14 @@ impl Index {
                     at,
                     &mut tally,
                 );
+            }
+        }
+        let is_own = |d: &&Device| person.is_some_and(|p| d.person == Some(p.id));
+        let has_own = fits.iter().any(is_own);
+        for key in &question.keys {
+            // Who is known by another key of theirs needs no name besides.
+            if !has_own || self.devices_called(key).next().is_some() {
+                self.judge_claim(key, person, at, &mut tally);
             }
         }
         if fits.len() > 1 {
@@ -100,6 +110,29 @@ impl Index {
             None => self.judge_stranger(at, &mut tally),
         }
         tally.finish(known.map(|p| p.id), one)
+    }
+
+    /// A key that another came with first is judged as that person's too.
+    fn judge_claim(
+        &self,
+        key: &DeviceKey,
+        asker: Option<&Person>,
+        at: Timestamp,
+        tally: &mut Tally,
+    ) {
+        let first = self.first_with(key);
+        let Some(first) = first.filter(|first| asker.is_none_or(|a| a.id != first.id)) else {
+            return;
+        };
+        let mut called = self.devices_called(key).peekable();
+        let policy = self.policy.unknown_device;
+        if called.peek().is_none() {
+            self.fall_back(first, Fallback::UnknownDevice, policy, at, tally);
+        }
+        called.for_each(|device| self.judge(first, device, at, tally));
+        if let Some(asker) = asker {
+            self.fall_back(asker, Fallback::UnknownDevice, policy, at, tally);
+        }
     }
 
     /// Whether any order refuses anyone yet: held and observing ones do not.

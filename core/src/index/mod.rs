@@ -6,6 +6,7 @@
 //! is applying every fact to an empty index, and gives the same answers (invariant 1).
 
 mod audience;
+mod claims;
 mod judge;
 mod preview;
 mod sets;
@@ -13,7 +14,7 @@ mod sets;
 pub use audience::Standing;
 pub use preview::UnknownGroups;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Package;
 use crate::exemption::{Attestation, Exemption};
-use crate::fleet::{Device, DeviceKey, Person, fold};
+use crate::fleet::{Claim, Device, DeviceKey, Person, fold};
 use crate::id::{DeviceId, ExemptionId, OrderId, PackageNo, PersonId};
 use crate::order::{Match, Order, Pins};
 use crate::platform::Platform;
@@ -57,6 +58,7 @@ pub enum Fact {
     Package(PackageNo, Package),
     Person(Person),
     Device(Device),
+    Claim(Claim),
     Order(Box<Order>),
     Exemption(Exemption),
     Attestation(Attestation),
@@ -91,6 +93,10 @@ pub struct Index {
     /// More than one only while an address moves from one person to another.
     by_address: HashMap<String, Vec<PersonId>>,
     by_key: HashMap<String, Vec<DeviceId>>,
+    /// Who came with a key before anybody else did.
+    first_with: HashMap<String, PersonId>,
+    /// The keys that people came with, first or not.
+    claims: HashMap<PersonId, HashSet<String>>,
     devices_of: HashMap<PersonId, Vec<DeviceId>>,
     /// Members of each group.
     groups: BTreeMap<String, RoaringBitmap>,
@@ -115,6 +121,7 @@ impl Index {
             Fact::Package(no, package) => self.apply_package(no, package),
             Fact::Person(person) => self.apply_person(person),
             Fact::Device(device) => self.apply_device(device),
+            Fact::Claim(claim) => self.apply_claim(claim),
             Fact::Order(order) => self.apply_order(*order),
             Fact::Exemption(exemption) => {
                 self.exemptions.insert(exemption.id, exemption);

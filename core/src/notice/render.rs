@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub link: String,
     /// For corrections: whether mail was refused to this person because of the order.
     pub was_refused: bool,
+    /// For notices of a refusal: whether it was of a device that is not known here.
+    pub unknown_device: bool,
     /// For corrections: titles of other orders that still forbid an app to this person.
     pub still_forbidden: Vec<String>,
 }
@@ -72,6 +74,7 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
             own.language,
             (own.text.subject.as_str(), own.text.body.as_str()),
         ),
+        None if kind == Kind::Blocked && context.unknown_device => (OURS, UNKNOWN_DEVICE),
         None => (OURS, default_text(kind)),
     };
     let fail = |what: String| RenderError {
@@ -186,6 +189,9 @@ fn compose(
     if kind == Kind::Correction {
         ours = correct(&text, context, zone, values);
     }
+    if kind == Kind::Blocked && context.unknown_device {
+        ours = ways_to_be_recognised(&context.link);
+    }
     if !text.contains(&context.link) {
         ours.push_str(&format!(
             "\n\nThe present state of this order: <{}>",
@@ -252,6 +258,24 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> St
         ));
     }
     all
+}
+
+/// Where no app is what has to go.
+const UNKNOWN_DEVICE: (&str, &str) = (
+    "Mail was refused to a device that is not known: {{ order.title }}",
+    "Dear {{ person.name }},\n\nsomebody asked for your mail on a device that is not known here, and was refused: the order «{{ order.title }}» is in force ({{ apps }}), and what is on that device can't be told. Your other devices are not concerned.\n\nWhy: {{ order.reason }}",
+);
+
+/// What stands in such a notice whatever its author wrote. The reference is not in it: only the refused
+/// device shows it, so this notice alone recognises nothing.
+fn ways_to_be_recognised(link: &str) -> String {
+    format!(
+        "\n\n---\n\nThe device is **not known here**. If it is yours, have it recognised:\n\n\
+         - Enrol it as you did your others. It is known as soon as a report of it comes in.\n\
+         - Or, on a device that shows you your mail, open <{link}> and give the reference that the refused device was shown. It looks like R-7Q2M-4F.\n\
+         - Or give that reference to the helpdesk.\n\n\
+         If it is not yours, tell the helpdesk at once: somebody else knows your password."
+    )
 }
 
 fn default_text(kind: Kind) -> (&'static str, &'static str) {
@@ -455,6 +479,7 @@ pub fn check<'a>(order: &'a Order, locales: impl IntoIterator<Item = &'a str>) -
             devices: Vec::new(),
             link: "https://example.test/o/0".to_owned(),
             was_refused: false,
+            unknown_device: false,
             still_forbidden: Vec::new(),
         };
         for kind in [

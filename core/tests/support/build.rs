@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countermand_core::evidence::{AppSeen, Evidence, Report};
 use countermand_core::exemption::{Attestation, Exempted, Exemption};
-use countermand_core::fleet::{Device, DeviceKey, Ownership, Person};
+use countermand_core::fleet::{Claim, Device, DeviceKey, Ownership, Person};
 use countermand_core::id::{DeviceId, OrderId, PackageNo, PersonId};
 use countermand_core::index::{DoorsOpen, Fact, Index, Mode, Settings};
 use countermand_core::order::when::When;
@@ -13,10 +13,10 @@ use countermand_core::order::{Approval, Audience, Order, approval_digest};
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::{Act, Move, Plan};
-use super::naive::{DeviceLife, Naive, OrderLife, Stage, plus};
+use super::naive::{DeviceLife, Naive, OrderLife, Stage, are_one_key, plus};
 use super::text::{retraction, revision};
 use super::world::{
-    GROUPS, KEYS, SOURCES, VERSIONS, exemption_id, length, order_id, packages, slot,
+    GROUPS, KEYS, SOURCES, UNKNOWN_KEYS, VERSIONS, exemption_id, length, order_id, packages, slot,
 };
 
 /// A history, told in both ways.
@@ -28,6 +28,7 @@ pub struct Built {
     pub repeats: Vec<bool>,
     pub devices: BTreeMap<u32, Device>,
     pub orders: Vec<Order>,
+    pub claims: Vec<Claim>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ fn build_part(plan: &Plan, without: Option<usize>, until: Timestamp) -> Built {
         repeats: plan.repeats.clone(),
         devices: BTreeMap::new(),
         orders: Vec::new(),
+        claims: Vec::new(),
     };
     for (n, person) in plan.people.iter().enumerate() {
         built.write_person(Person {
@@ -479,8 +481,25 @@ impl Built {
                 life.person = owner.map(|p| PersonId((p % people) as u32));
                 self.write_device(d);
             }
+            Move::Claim(p, key) => self.claim(PersonId((p % people) as u32), key, at),
             Move::Doors(open) => self.set_doors(open, at),
         }
+    }
+
+    pub fn claim(&mut self, person: PersonId, (which, spelling): (usize, usize), at: Timestamp) {
+        let text = match KEYS.get(which) {
+            Some(spellings) => spellings[spelling],
+            None => UNKNOWN_KEYS[spelling],
+        };
+        let claim = Claim {
+            key: text.parse().unwrap(),
+            person,
+            at,
+            first: !self.naive.claims.iter().any(|(_, k)| are_one_key(k, text)),
+        };
+        self.naive.claims.push((person, text.to_owned()));
+        self.claims.push(claim.clone());
+        self.stream.push(Fact::Claim(claim));
     }
 
     /// The index that followed each change; some of them came twice.
@@ -509,6 +528,7 @@ impl Built {
         }
         facts.extend(naive.people.values().cloned().map(Fact::Person));
         facts.extend(self.devices.values().cloned().map(Fact::Device));
+        facts.extend(self.claims.iter().cloned().map(Fact::Claim));
         facts.extend(self.orders.iter().map(|o| Fact::Order(Box::new(o.clone()))));
         facts.extend(naive.exemptions.iter().cloned().map(Fact::Exemption));
         facts.extend(naive.attestations.iter().copied().map(Fact::Attestation));

@@ -124,6 +124,8 @@ pub enum Move {
     /// The device has these keys from now on (a new enrolment, a restored backup).
     Rekey(usize, Vec<(usize, usize)>),
     Reown(usize, Option<usize>),
+    /// Somebody comes with a key to a door that vouches for them.
+    Claim(usize, (usize, usize)),
     Doors(bool),
 }
 
@@ -337,6 +339,7 @@ fn movement() -> impl Strategy<Value = (i64, Move)> {
         3 => (0..4usize, 0..4usize, any::<bool>()).prop_map(|(a, b, first)| Move::PassAlias(a, b, first)),
         2 => (0..4usize, keys()).prop_map(|(d, k)| Move::Rekey(d, k)),
         2 => (0..4usize, option::weighted(0.8, 0..4usize)).prop_map(|(d, p)| Move::Reown(d, p)),
+        4 => (0..4usize, (0..KEYS.len() + 1, 0..3usize)).prop_map(|(p, k)| Move::Claim(p, k)),
         1 => prop::bool::weighted(0.4).prop_map(Move::Doors),
     ];
     (-40..8i64, what)
@@ -375,7 +378,7 @@ pub fn plan(orders: std::ops::Range<usize>) -> impl Strategy<Value = Plan> {
         vec(order(), orders),
         vec(exemption(), 0..3),
         vec((0..4usize, 0..4usize, -30..4i64), 0..3),
-        vec(movement(), 0..4),
+        vec(movement(), 0..6),
         vec(any::<bool>(), 7),
     )
         .prop_map(

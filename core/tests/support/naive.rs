@@ -29,6 +29,8 @@ pub struct Naive {
     pub orders: Vec<OrderLife>,
     pub exemptions: Vec<Exemption>,
     pub attestations: Vec<Attestation>,
+    /// Who came with which key to a door that vouched for them, in that order.
+    pub claims: Vec<(PersonId, String)>,
 }
 
 /// A device with all reports of it, in order of arrival.
@@ -107,6 +109,10 @@ fn bytes_of_hex(text: &str) -> Option<String> {
         .map(|pair| char::from_u32(pair[0] * 16 + pair[1]).filter(char::is_ascii_graphic))
         .collect();
     text
+}
+
+pub fn are_one_key(one: &str, other: &str) -> bool {
+    !key_forms(one).is_disjoint(&key_forms(other))
 }
 
 impl DeviceLife {

@@ -8,7 +8,7 @@ use countermand_core::verdict::{
 };
 use jiff::Timestamp;
 
-use super::naive::{DeviceLife, Known, Naive, OrderLife, Stage, plus};
+use super::naive::{DeviceLife, Known, Naive, OrderLife, Stage, are_one_key, plus};
 
 impl Naive {
     /// Whether the order refuses this person by now, whatever is on their devices.
@@ -151,6 +151,16 @@ impl Naive {
         reasons
     }
 
+    /// Whose the key is by its first use at a door, where no device goes by it, or one that is nobody's.
+    pub fn first_with(&self, key: &str) -> Option<&Person> {
+        let called = || self.devices.values().filter(|d| d.is_called(key));
+        if called().count() > 0 && called().filter(|d| d.person.is_none()).count() == 0 {
+            return None;
+        }
+        let first = self.claims.iter().find(|(_, k)| are_one_key(k, key))?;
+        self.people.get(&first.0.0)
+    }
+
     pub fn verdict(&self, question: &Question, at: Timestamp) -> Verdict {
         let asker = question
             .person
@@ -160,7 +170,10 @@ impl Naive {
         let owners: Vec<&Person> = fits.iter().filter_map(|d| self.owner(d)).collect();
         let known = match question.person {
             Some(_) => asker,
-            None => owners.first().copied(),
+            None => owners.first().copied().or_else(|| {
+                let mut keys = question.keys.iter();
+                keys.find_map(|key| self.first_with(key.as_str()))
+            }),
         };
         let mut reasons: Vec<Reason> = Vec::new();
         let mut policies: Vec<(Decision, Fallback)> = Vec::new();
@@ -181,6 +194,41 @@ impl Naive {
                     let policy = self.policy.unknown_device;
                     reasons.extend(self.for_want_of_device(
                         asker,
+                        Fallback::UnknownDevice,
+                        policy,
+                        at,
+                    ));
+                }
+            }
+            let has_own = fits
+                .iter()
+                .any(|d| asker.is_some_and(|a| d.person == Some(a.id)));
+            for key in &question.keys {
+                let called: Vec<&DeviceLife> = self
+                    .devices
+                    .values()
+                    .filter(|d| d.is_called(key.as_str()))
+                    .collect();
+                if has_own && called.is_empty() {
+                    continue;
+                }
+                let Some(first) = self.first_with(key.as_str()) else {
+                    continue;
+                };
+                if asker.is_some_and(|a| a.id == first.id) {
+                    continue;
+                }
+                // It opens nothing that the first would not open, nor what an unknown device would not.
+                for device in &called {
+                    for order in &self.orders {
+                        reasons.extend(self.speak(order, first, device, at));
+                    }
+                }
+                let unknown_to = Some(first).filter(|_| called.is_empty());
+                for holder in unknown_to.into_iter().chain(asker) {
+                    let policy = self.policy.unknown_device;
+                    reasons.extend(self.for_want_of_device(
+                        holder,
                         Fallback::UnknownDevice,
                         policy,
                         at,

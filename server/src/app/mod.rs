@@ -5,6 +5,7 @@ pub mod attest;
 pub mod bounces;
 pub mod channels;
 pub mod decide;
+pub mod devices;
 pub mod draft;
 pub mod exempt;
 pub mod import;

@@ -8,6 +8,7 @@ use countermand_core::order::Order;
 use jiff::Timestamp;
 
 use super::{App, AppError, Result};
+use crate::outbox::office::Brief;
 
 /// What a notice says beyond order and person.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,7 @@ pub(super) struct Known {
     /// Where the order's state stands.
     pub link: String,
     pub was_refused: bool,
+    pub unknown_device: bool,
     /// Titles of other orders that still forbid an app to the person.
     pub still_forbidden: Vec<String>,
 }
@@ -27,12 +29,13 @@ impl App {
         view: &Index,
         order: &Order,
         person: &Person,
-        kind: Kind,
-        was_refused: bool,
+        brief: &Brief,
     ) -> Result<Rendered> {
+        let kind = brief.key.kind;
         let known = Known {
             link: self.sealed_link(order, person.id, kind),
-            was_refused,
+            was_refused: brief.was_refused,
+            unknown_device: brief.unknown_device,
             still_forbidden: still_forbidden(view, order, person, kind, self.now()),
         };
         written(view, order, person, kind, known)
@@ -77,6 +80,7 @@ pub(super) fn written(
         devices,
         link: known.link,
         was_refused: known.was_refused,
+        unknown_device: known.unknown_device,
         still_forbidden: known.still_forbidden,
     };
     render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))

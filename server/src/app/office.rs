@@ -95,7 +95,7 @@ impl Office for App {
             .person(brief.key.person)
             .ok_or("the person is not known here")?;
         let mail = self
-            .sealed_letter(&view, order, person, brief.key.kind, brief.was_refused)
+            .sealed_letter(&view, order, person, brief)
             .map_err(|e| e.to_string())?;
         Ok(Letter {
             to_name: person.name.clone(),

@@ -83,6 +83,7 @@ impl App {
                 let known = Known {
                     link: self.config.statement_link(order.id),
                     was_refused,
+                    unknown_device: false,
                     still_forbidden: still_forbidden(&view, order, &person, kind, now),
                 };
                 sample.mail = written(&view, &as_if, &person, kind, known)?;

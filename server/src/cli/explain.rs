@@ -83,6 +83,13 @@ fn words(refusal: &Refusal) -> String {
         "It asked by {} {named}.",
         text(&question["channel"])
     ));
+    for claim in known["claims"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "{} first came with {}, so it was judged as theirs too.",
+            text(&claim["key"]),
+            text(&claim["first_with"])
+        ));
+    }
     for reason in known["verdict"]["because"].as_array().into_iter().flatten() {
         let seen = &reason["seen"];
         let why = if seen.is_object() {

@@ -12,7 +12,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Order an app away, and take it back",
-        &["order", "notices", "exempt", "attest"],
+        &["order", "notices", "exempt", "attest", "device"],
     ),
     ("Ask", &["decide", "explain", "audit"]),
     ("Run", &["serve", "mode", "doors", "backup", "restore"]),

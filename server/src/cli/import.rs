@@ -17,6 +17,8 @@ use crate::import::{self, Format};
 /// person,device,keys,platform,form_factor,ownership,visibility,os_version,seen_at,apps (lists with
 /// semicolons, apps as PACKAGE_ID@VERSION). apple-mdm is a device's answer to Apple's
 /// InstalledApplicationList. amapi are devices of the Android Management API. auto tells them apart.
+/// A device that reads mail under a key in its report is known by that; a key that fits two devices is
+/// noted, and at a door the strictest of them decides.
 /// Rows that can't be taken are written to FILE.rejects, and the exit status is then 2; a file that
 /// can't be read at all changes nothing.
 #[derive(Debug, Args)]
@@ -68,10 +70,12 @@ impl Import {
         for (file, format, reports) in &read {
             files.push(rejects::keep(file, format.as_str(), reports)?);
         }
-        for (_, _, reports) in read {
-            open.app
+        for ((_, _, reports), file) in read.into_iter().zip(&mut files) {
+            let shared = open
+                .app
                 .import_reports(&open.actor, reports.good, print::bar("devices"))
                 .await?;
+            file.notes.extend(shared.in_words());
         }
         let report = Report {
             imported: files.iter().map(|f| f.imported).sum(),

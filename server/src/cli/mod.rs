@@ -8,6 +8,7 @@ mod catalogue;
 mod completions;
 mod decide;
 pub mod demo;
+mod device;
 mod doors;
 mod exempt;
 mod explain;
@@ -88,6 +89,8 @@ enum Command {
     #[command(subcommand)]
     Exempt(exempt::Exempt),
     Attest(attest::Attest),
+    #[command(subcommand)]
+    Device(device::Device),
     Decide(decide::Decide),
     Explain(explain::Explain),
     Mode(mode::Mode),
@@ -134,6 +137,7 @@ pub async fn run(cli: Cli, world: World) -> Result<Job> {
         Command::Order(c) => c.run(&place).await,
         Command::Exempt(c) => c.run(&place).await,
         Command::Attest(c) => c.run(&place).await,
+        Command::Device(c) => c.run(&place).await,
         Command::Decide(c) => c.run(&place).await,
         Command::Explain(c) => c.run(&place).await,
         Command::Mode(c) => c.run(&place).await,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use countermand_core::change::Refusal;
 use countermand_core::fleet::{DeviceKey, KeyKind};
-use countermand_core::id::refusal_ref;
+use countermand_core::id::{PersonId, refusal_ref};
 use countermand_core::index::{Index, Mode};
 use countermand_core::verdict::{Channel, Decision, Fallback, Question, Reason, Verdict};
 use jiff::Timestamp;
@@ -140,14 +140,38 @@ impl Gate {
             let nameless = verdict.device.is_none() || verdict.person.is_none();
             self.recorder
                 .refused(answer.fingerprint, now, nameless, || {
-                    refusal(route, asked, answer, now, age)
+                    let claims = self.claims(&asked.question, verdict.person);
+                    refusal(route, asked, answer, &claims, now, age)
                 })
                 .await;
         }
+        self.note_claims(asked, now);
         let channel = asked.question.channel;
         self.metrics
             .count(route, channel, answered, now, began.elapsed());
         (outcome, age)
+    }
+
+    /// Keys that another person came with first, and who that was.
+    fn claims(&self, question: &Question, person: Option<PersonId>) -> Vec<(DeviceKey, String)> {
+        let view = self.live.view();
+        let first = |key: &DeviceKey| {
+            let first = view.first_with(key).filter(|p| Some(p.id) != person)?;
+            Some((key.clone(), first.email.clone()))
+        };
+        question.keys.iter().filter_map(first).collect()
+    }
+
+    /// Keeps which device keys somebody came with, where a door vouches that it was them: anybody could
+    /// make up the others.
+    fn note_claims(&self, asked: &Asked, now: Timestamp) {
+        if !asked.vouched || asked.garbled {
+            return;
+        }
+        let fresh = self.live.view().new_claims(&asked.question);
+        if let Some((person, keys)) = fresh {
+            self.recorder.claimed(person, keys, now);
+        }
     }
 
     /// The answer by the index alone.
@@ -179,7 +203,9 @@ impl Gate {
                 .iter()
                 .any(|r| r.seen.is_some() && owner(r) == verdict.person);
         // A device key is a claim too: whoever names another's device learns nothing about it.
+        let is_anothers = |person| view.is_anothers(&asked.question, person);
         let personal = asked.vouched
+            && !verdict.person.is_some_and(is_anothers)
             && verdict
                 .because
                 .iter()
@@ -281,8 +307,19 @@ pub(super) fn nothing() -> Verdict {
 }
 
 /// What is written down: enough to tell later what was known then.
-fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Duration) -> Refusal {
+fn refusal(
+    route: Route,
+    asked: &Asked,
+    answer: &Answer,
+    claims: &[(DeviceKey, String)],
+    at: Timestamp,
+    age: Duration,
+) -> Refusal {
     let verdict = &answer.verdict;
+    let claims: Vec<_> = claims
+        .iter()
+        .map(|(key, first)| json!({ "key": key, "first_with": first }))
+        .collect();
     let orders: BTreeSet<_> = verdict
         .because
         .iter()
@@ -299,6 +336,7 @@ fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Dur
             "readable": !asked.garbled,
         },
         "verdict": verdict,
+        "claims": claims,
         "view_age_seconds": age.as_secs_f64(),
     });
     Refusal {
@@ -309,6 +347,7 @@ fn refusal(route: Route, asked: &Asked, answer: &Answer, at: Timestamp, age: Dur
         // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
         // a device of the person's own, earns that person a notice of it.
         certain: asked.vouched || answer.seen_on_own,
+        unknown_device: !answer.seen_on_own && verdict.fallback == Some(Fallback::UnknownDevice),
         known: known.to_string(),
     }
 }

@@ -4,12 +4,13 @@
 //! The verdict never waits for the database, and the answer only so long. What could not be written
 //! by then stays in a bounded queue and is tried again; it is lost only with the process.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countermand_core::actor::Actor;
 use countermand_core::change::{Change, Commit, Refusal, RefusedAgain};
+use countermand_core::fleet::{Claim, DeviceKey};
 use countermand_core::id::{OrderId, PersonId};
 use jiff::Timestamp;
 use prometheus::IntGauge;
@@ -38,6 +39,9 @@ const MOST_STRANGERS: usize = 2_000;
 const MOST_CAUSES: u32 = 50;
 /// The same of all logins that are nobody's.
 const MOST_CAUSES_OF_STRANGERS: u32 = 1_000;
+/// Claims that wait; what is left out comes again with its phone.
+const MOST_CLAIMS: usize = 20_000;
+const MOST_CLAIMS_OF_ONE: usize = 10;
 const TICKS_OF_AN_HOUR: u64 = 3600 / FLUSH_EVERY.as_secs();
 
 #[derive(Debug)]
@@ -58,6 +62,10 @@ struct Books {
     repeats: HashMap<u64, RefusedAgain>,
     /// New causes of unknown devices in this hour.
     causes: HashMap<(Option<PersonId>, BTreeSet<OrderId>), u32>,
+    /// Keys that people came with and that are not known to be theirs, as they came.
+    claims: VecDeque<Claim>,
+    /// The same, by person.
+    claiming: HashMap<PersonId, HashSet<DeviceKey>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +114,27 @@ impl Recorder {
         {
             waiting.late = true;
         }
+    }
+
+    /// Notes device keys that somebody came with. No answer waits for it.
+    pub fn claimed(&self, person: PersonId, keys: Vec<DeviceKey>, at: Timestamp) {
+        let mut books = self.books();
+        let room = MOST_CLAIMS.saturating_sub(books.claims.len());
+        if room == 0 {
+            return;
+        }
+        let of_person = books.claiming.entry(person).or_default();
+        let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(of_person.len()));
+        let mut fresh = keys;
+        fresh.retain(|key| !of_person.contains(key));
+        fresh.truncate(room);
+        of_person.extend(fresh.iter().cloned());
+        books.claims.extend(fresh.into_iter().map(|key| Claim {
+            key,
+            person,
+            at,
+            first: false,
+        }));
     }
 
     /// Gives what to wait for, if there is anything to wait for.
@@ -196,6 +225,7 @@ impl Recorder {
     /// Writes everything that is not written yet.
     pub async fn flush(&self) -> Result<()> {
         self.write_waiting().await?;
+        self.write_claims().await?;
         self.write_repeats().await
     }
 
@@ -226,6 +256,27 @@ impl Recorder {
                 books.written(refusal.fingerprint);
             }
             self.unrecorded.set(books.waiting.len() as i64);
+        }
+    }
+
+    async fn write_claims(&self) -> Result<()> {
+        let _one = self.writing.lock().await;
+        loop {
+            let batch: Vec<Claim> = self.books().claims.iter().take(BATCH).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.commit(Change::Claims(batch.clone())).await?;
+            let mut books = self.books();
+            books.claims.drain(..batch.len());
+            for claim in batch {
+                if let Some(of_person) = books.claiming.get_mut(&claim.person) {
+                    of_person.remove(&claim.key);
+                    if of_person.is_empty() {
+                        books.claiming.remove(&claim.person);
+                    }
+                }
+            }
         }
     }
 

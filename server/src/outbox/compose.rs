@@ -66,7 +66,7 @@ impl Desk {
 
     pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
         let key = claim.key;
-        let (mut earlier, mut was_refused) = (Vec::new(), false);
+        let (mut earlier, mut was_refused, mut unknown_device) = (Vec::new(), false, false);
         if key.kind != Kind::Order {
             let failed = |e: crate::store::StoreError| NoMail::NotNow(e.to_string());
             earlier = self
@@ -76,12 +76,20 @@ impl Desk {
                 .map_err(failed)?;
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
+            if key.kind == Kind::Blocked {
+                let unknown = self.store.was_unknown_device(key.order, key.person).await;
+                unknown_device = unknown.map_err(failed)?;
+            }
         }
         self.heard_of(&key).map_err(NoMail::NotNow)?;
         if let Some(why) = self.office.too_late(&key) {
             return Err(NoMail::TooLate(why));
         }
-        let brief = Brief { key, was_refused };
+        let brief = Brief {
+            key,
+            was_refused,
+            unknown_device,
+        };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
         let mut headers = vec![

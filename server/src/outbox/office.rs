@@ -97,6 +97,8 @@ pub struct Brief {
     pub key: Key,
     /// Whether a door refused the person because of the order.
     pub was_refused: bool,
+    /// For a notice of that: whether it was a device that is not known.
+    pub unknown_device: bool,
 }
 
 /// A notice to everyone who reads in a channel.

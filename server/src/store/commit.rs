@@ -3,8 +3,8 @@
 use countermand_core::change::{Change, Commit, Step};
 
 use super::{
-    Result, Store, StoreError, access, bounces, channels, devices, orders, people, refusals,
-    retraction, stops,
+    Result, Store, StoreError, access, bounces, channels, claims, devices, orders, people,
+    refusals, retraction, stops,
 };
 use crate::failpoint::{self, Moment};
 
@@ -36,6 +36,8 @@ impl Store {
             Change::Reports(reports) => {
                 packages = devices::import(self, &mut write, reports, commit.at).await?
             }
+            Change::Claims(all) => claims::save(&mut write, all).await?,
+            Change::Recognise(recognition) => devices::recognise(&mut write, recognition).await?,
             Change::Order {
                 order,
                 step: Step::Cause,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use countermand_core::evidence::{Evidence, Package};
-use countermand_core::fleet::{Device, DeviceKey, IncomingReport, fold};
+use countermand_core::fleet::{Device, DeviceKey, IncomingReport, Recognition, fold};
 use countermand_core::id::{DeviceId, PackageNo};
-use countermand_core::join::{blank_device, package_of, same_device, take_report};
+use countermand_core::join::{self, blank_device, package_of, same_device, take_report};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -161,10 +161,7 @@ pub(super) async fn import(
         .collect();
     let owners = people::by_address(write.db(), &addresses.into_iter().collect::<Vec<_>>()).await?;
     let (numbers, fresh) = number_packages(store, write, reports).await?;
-    let mut next: i64 =
-        sqlx::query_scalar("SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM device")
-            .fetch_one(write.db())
-            .await?;
+    let mut next = next_id(write).await?;
     let mut changed = BTreeSet::new();
     for report in reports {
         let near: BTreeSet<DeviceId> = report
@@ -205,6 +202,32 @@ pub(super) async fn import(
     save(write, &changed).await?;
     write.touch(Touched::Devices(changed.iter().map(|d| d.id).collect()));
     Ok(fresh)
+}
+
+async fn next_id(write: &mut Write) -> Result<i64> {
+    let sql = "SELECT CAST(COALESCE(MAX(id), -1) + 1 AS BIGINT) FROM device";
+    Ok(sqlx::query_scalar(sql).fetch_one(write.db()).await?)
+}
+
+/// Makes a key one of a device of a person's, if nothing that is known speaks against it.
+pub(super) async fn recognise(write: &mut Write, recognition: &Recognition) -> Result<()> {
+    let key = recognition.key.canonical();
+    let other = recognition.same_as.as_ref().map(DeviceKey::canonical);
+    let keys: Vec<&str> = std::iter::once(key).chain(other).collect();
+    let fits = by_key(write.db(), &keys).await?;
+    let ids: Vec<DeviceId> = fits.values().flatten().copied().collect();
+    let devices = load(write.db(), Some(&ids)).await?;
+    let called = |key: &str| -> Vec<&Device> {
+        let ids = fits.get(key).map_or(&[][..], Vec::as_slice);
+        devices.iter().filter(|d| ids.contains(&d.id)).collect()
+    };
+    let known = other.map(called).unwrap_or_default();
+    let fresh = DeviceId(next_id(write).await? as u32);
+    let device = join::recognise(recognition, &called(key), &known, fresh)
+        .map_err(|e| StoreError::Unsupported(e.to_string()))?;
+    save(write, &[&device]).await?;
+    write.touch(Touched::Devices(vec![device.id]));
+    Ok(())
 }
 
 /// Gives every package of the reports its number; `fresh` are those that had none.

@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Any, AnyConnection, Connection as _, Row, Transaction};
 
 use super::rows::from_json;
-use super::{Backend, Result, Store, devices, orders, people, receipts};
+use super::{Backend, Result, Store, claims, devices, orders, people, receipts};
 
 /// What a commit changed, small enough to write with it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Touched {
     People(Vec<PersonId>),
     Devices(Vec<DeviceId>),
+    /// Claims of these keys, canonical.
+    Claims(Vec<String>),
     /// New packages, from this number on.
     Packages {
         from: PackageNo,
@@ -104,6 +106,7 @@ async fn load(db: &mut AnyConnection) -> Result<Followed> {
     facts.extend(packages(devices::load_packages(db, PackageNo(0)).await?));
     facts.extend(people::load(db, None).await?.into_iter().map(Fact::Person));
     facts.extend(devices::load(db, None).await?.into_iter().map(Fact::Device));
+    facts.extend(claims::load(db, None).await?.into_iter().map(Fact::Claim));
     facts.extend(orders::load(db, None).await?.into_iter().map(order));
     let exemptions = orders::load_exemptions(db).await?;
     facts.extend(exemptions.into_iter().map(Fact::Exemption));
@@ -147,6 +150,7 @@ struct Sum {
     packages: Option<PackageNo>,
     people: BTreeSet<PersonId>,
     devices: BTreeSet<DeviceId>,
+    claims: BTreeSet<String>,
     orders: BTreeSet<OrderId>,
     exemptions: BTreeSet<ExemptionId>,
     attestations: BTreeSet<(OrderId, PersonId)>,
@@ -161,6 +165,7 @@ impl Sum {
             match one {
                 Touched::People(ids) => sum.people.extend(ids),
                 Touched::Devices(ids) => sum.devices.extend(ids),
+                Touched::Claims(keys) => sum.claims.extend(keys.iter().cloned()),
                 Touched::Packages { from } => {
                     sum.packages = Some(sum.packages.map_or(*from, |p| p.min(*from)));
                 }
@@ -195,6 +200,9 @@ impl Sum {
         let ids: Vec<DeviceId> = self.devices.into_iter().collect();
         let devices = devices::load(db, Some(&ids)).await?;
         facts.extend(devices.into_iter().map(Fact::Device));
+        let keys: Vec<String> = self.claims.into_iter().collect();
+        let claims = claims::load(db, Some(&keys)).await?;
+        facts.extend(claims.into_iter().map(Fact::Claim));
         for id in self.orders {
             facts.extend(orders::load(db, Some(id)).await?.into_iter().map(order));
         }

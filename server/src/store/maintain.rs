@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../migrations/0002_stops.sql")),
     (3, include_str!("../../migrations/0003_bounces.sql")),
     (4, include_str!("../../migrations/0004_channels.sql")),
+    (5, include_str!("../../migrations/0005_devices.sql")),
 ];
 
 /// The number of the newest tables that this program knows.

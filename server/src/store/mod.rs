@@ -11,6 +11,7 @@ mod access;
 mod audit;
 mod bounces;
 mod channels;
+mod claims;
 mod commit;
 mod devices;
 mod follow;

@@ -5,6 +5,7 @@ use countermand_core::id::{OrderId, PersonId, refusal_ref};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::follow::Touched;
 use super::rows::{micros, time};
@@ -47,6 +48,13 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
                 .await?;
             if done.rows_affected() == 1 {
                 new.insert(*order);
+            }
+            if refusal.certain && refusal.unknown_device {
+                sqlx::query("UPDATE refused SET unknown_device = 1 WHERE order_id = $1 AND person = $2 AND unknown_device = 0")
+                    .bind(order.to_string())
+                    .bind(i64::from(person.0))
+                    .execute(write.db())
+                    .await?;
             }
         }
     }
@@ -100,25 +108,46 @@ impl Store {
         Ok(found.is_some())
     }
 
+    /// Whether it was, for certain, a device that is not known.
+    pub async fn was_unknown_device(&self, order: OrderId, person: PersonId) -> Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT unknown_device FROM refused WHERE order_id = $1 AND person = $2",
+        )
+        .bind(order.to_string())
+        .bind(i64::from(person.0))
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(found == Some(1))
+    }
+
     /// Refusals that go by that reference, newest first; nearly always one.
     pub async fn refusals_called(&self, reference: &str) -> Result<Vec<StoredRefusal>> {
         let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE reference = $1 ORDER BY last_at DESC LIMIT 20")
             .bind(reference.trim().to_uppercase())
             .fetch_all(&self.readers)
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StoredRefusal {
-                    reference: row.try_get("reference")?,
-                    person: row
-                        .try_get::<Option<i64>, _>("person")?
-                        .map(|p| PersonId(p as u32)),
-                    first_at: time(row.try_get("first_at")?),
-                    last_at: time(row.try_get("last_at")?),
-                    times: row.try_get::<i64, _>("times")? as u64,
-                    known: row.try_get("known")?,
-                })
-            })
-            .collect()
+        rows.iter().map(stored).collect()
     }
+
+    /// The newest refusals of a person.
+    pub async fn refusals_of(&self, person: PersonId) -> Result<Vec<StoredRefusal>> {
+        let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE person = $1 ORDER BY last_at DESC LIMIT 20")
+            .bind(i64::from(person.0))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(stored).collect()
+    }
+}
+
+fn stored(row: &AnyRow) -> Result<StoredRefusal> {
+    Ok(StoredRefusal {
+        reference: row.try_get("reference")?,
+        person: row
+            .try_get::<Option<i64>, _>("person")?
+            .map(|p| PersonId(p as u32)),
+        first_at: time(row.try_get("first_at")?),
+        last_at: time(row.try_get("last_at")?),
+        times: row.try_get::<i64, _>("times")? as u64,
+        known: row.try_get("known")?,
+    })
 }

@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::{Web, account, assets, console, events, health, statement};
 use console::{
-    audit, doors, letter, mailbox, notices, order, orders, preview, respond, review, write,
+    audit, devices, doors, letter, mailbox, notices, order, orders, preview, respond, review, write,
 };
 
 /// Whom a route serves, and whether it changes anything.
@@ -60,6 +60,7 @@ pub const TABLE: &[Route] = routes! {
     Public get "/assets/{name}" => assets::serve;
     Public get "/o/{name}" => statement::show;
     Notice post "/o/{name}/looks-wrong" => statement::looks_wrong;
+    Notice post "/o/{name}/recognise" => statement::recognise;
     Public get "/statements.atom" => statement::feed;
 
     Public get "/sign-in" => account::sign_in_page;
@@ -104,5 +105,7 @@ pub const TABLE: &[Route] = routes! {
     Changes post "/doors/open" => doors::open;
     Changes post "/doors/close" => doors::close;
     Changes post "/doors/mode" => doors::mode;
+    Reads get "/devices" => devices::show;
+    Changes post "/devices/recognise" => devices::recognise;
     Reads get "/audit" => audit::show;
 };

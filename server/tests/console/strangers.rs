@@ -35,6 +35,9 @@ async fn inv_34_every_mutating_route_refuses_strangers_and_forged_forms() {
         ("email", ANA),
         ("password", PASSWORD),
         ("cause", "x"),
+        ("key", "eas:NEW"),
+        ("person", ANA),
+        ("reference", "R-7Q2M-4F"),
         // The form of a notice's token, sealed by nobody.
         ("n", "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G"),
     ];
@@ -181,14 +184,17 @@ async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
     act(&rita, RITA, "/doors/open", &[("reason", "Trial")]).await;
     act(&rita, RITA, "/doors/close", &[]).await;
     act(&ada, ADA, "/doors/mode", &[("mode", "observe")]).await;
+    let word = [("key", "eas:NEW"), ("person", ANA), ("reason", "Showed it")];
+    act(&rita, RITA, "/devices/recognise", &word).await;
     // What needs a notice's token instead of an operator is exercised where notices are sent:
-    // `inv_14_who_got_a_notice_says_that_it_looks_wrong_once_and_by_a_form_alone`.
+    // `inv_14_who_got_a_notice_says_that_it_looks_wrong_once_and_by_a_form_alone` and
+    // `inv_34_the_persons_own_word_takes_the_notice_and_the_reference`.
     let by_notice: Vec<&str> = TABLE
         .iter()
         .filter(|route| route.kind == Kind::Notice)
         .map(|route| route.path)
         .collect();
-    assert_eq!(by_notice, ["/o/{name}/looks-wrong"]);
+    assert_eq!(by_notice, ["/o/{name}/looks-wrong", "/o/{name}/recognise"]);
     for route in TABLE.iter().filter(|route| route.kind == Kind::Changes) {
         assert!(done.contains(route.path), "{route:?} is not exercised here");
     }

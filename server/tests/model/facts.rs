@@ -83,6 +83,7 @@ impl World<'_> {
             at: now,
             person: verdict.person,
             certain,
+            unknown_device: false,
             orders: orders.clone(),
             known: "{}".to_owned(),
         };

@@ -459,6 +459,7 @@ pub fn refusal(
         at,
         person: person.map(PersonId),
         certain: true,
+        unknown_device: false,
         orders: orders.iter().copied().collect(),
         known: r#"{"decision":"deny"}"#.to_owned(),
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 mod confirm;
+pub(super) mod devices;
 pub(super) mod doors;
 mod facts;
 pub(super) mod letter;
@@ -18,7 +19,7 @@ pub(super) mod write;
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use countermand_core::actor::Role;
+use countermand_core::actor::{Act, Role};
 use countermand_core::index::Mode;
 use countermand_core::order::Order;
 use countermand_core::order::when::{for_people, in_zone};
@@ -146,6 +147,7 @@ async fn shell(web: &Web, by: &SignedIn) -> Result<Shell, Fault> {
         },
         warnings: warnings(web).await?,
         has_mailbox: web.mailbox.is_some() && mailbox::may_read(web, by),
+        may_look_up: by.may(Act::LookUp),
     })
 }
 

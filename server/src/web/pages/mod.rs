@@ -9,6 +9,7 @@ mod account;
 mod acts;
 mod audit;
 mod confirm;
+mod devices;
 mod doors;
 mod edit;
 pub mod format;
@@ -26,6 +27,7 @@ pub use account::{DemoOperator, ErrorPage, SetUp, SignIn};
 pub use acts::{Act, Situation, fitting};
 pub use audit::{Audit, AuditRow, Verified};
 pub use confirm::{Confirm, Done, Effect};
+pub use devices::{ClaimRow, DeviceRow, Devices, Found, RefusalRow, WordFields};
 pub use doors::{Doors, GateRow};
 pub use edit::{Edit, Problem};
 pub use format::{Count, When};
@@ -37,7 +39,9 @@ pub use parts::{Bar, Pager, Part, Pill, Receipts, SafeHtml, Step, StepState, Ton
 pub use preview::{Decision, Letter, Preview, PreviewFacts, Tally};
 pub use refused::{Fallback, Handset, Refused, RefusedFor, RefusingOrder};
 pub use sample::{Choice, Hint, Rehearse, SamplePage, Sampled};
-pub use statement::{AsItWas, HistoryRow, NoticeCheck, Reported, Statement, StatementState};
+pub use statement::{
+    AsItWas, HistoryRow, NoticeCheck, RecognisedPage, Reported, Statement, StatementState,
+};
 
 /// What every page of the console shows around its own matter.
 #[derive(Debug, Clone)]
@@ -55,6 +59,8 @@ pub struct Shell {
     pub warnings: Vec<String>,
     /// The transport is the mailbox in the data directory.
     pub has_mailbox: bool,
+    /// Whoever may look up people and devices.
+    pub may_look_up: bool,
 }
 
 #[derive(Debug, Clone)]

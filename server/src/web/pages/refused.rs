@@ -95,8 +95,9 @@ impl Fallback {
                 "Open your mail again.",
             ],
             Self::UnknownDevice => &[
-                "If this is your device, enrol it as you did your others.",
-                "If it is enrolled already, give the helpdesk the reference below.",
+                "If this is your device, enrol it as you did your others: it is known as soon as a report of it comes in.",
+                "Or look for a mail about this on a device or laptop that you read mail on: its link takes the reference below.",
+                "Or give the helpdesk the reference below.",
             ],
             Self::UnknownPerson => &["Give the helpdesk the reference below."],
             Self::NoDeviceKey | Self::AmbiguousKey => &[

@@ -110,6 +110,18 @@ pub struct NoticeCheck {
     pub holds: String,
     /// The notice's token, where its reader can say that it looks wrong.
     pub report: Option<String>,
+    /// The same, where its reader can have a device recognised that was refused.
+    pub recognise: Option<String>,
+}
+
+/// A device is known by its person's own word.
+#[derive(Debug, Clone, Template)]
+#[template(path = "recognised.html")]
+pub struct RecognisedPage {
+    pub organisation: String,
+    pub id: String,
+    pub token: String,
+    pub words: &'static str,
 }
 
 /// Thanks for the word that something looks wrong.

@@ -8,6 +8,7 @@ mod history;
 mod html;
 mod json;
 mod reader;
+mod recognise;
 mod report;
 mod verify;
 mod xml;
@@ -32,6 +33,7 @@ use super::errors::{Answer, Fault};
 use super::session::SignedIn;
 use crate::config::Statements;
 
+pub(super) use recognise::recognise;
 pub(super) use report::looks_wrong;
 
 /// What the address may ask besides.
@@ -72,9 +74,10 @@ pub(super) async fn show(
     let now = web.app.now();
     let body = match format {
         Format::Html => {
-            let notice = proof
-                .zip(token)
-                .map(|(proof, token)| verify::in_words(&web, &known, proof, token));
+            let notice = match proof.zip(token) {
+                Some((proof, token)) => Some(verify::in_words(&web, &known, proof, token).await),
+                None => None,
+            };
             in_html(&web, &known, notice)?
         }
         Format::Json => in_json(&web, &known, proof, now),

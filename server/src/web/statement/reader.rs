@@ -29,6 +29,7 @@ pub(super) fn letter(
         devices: Vec::new(),
         link: web.app.config.statement_link(order.id),
         was_refused: false,
+        unknown_device: false,
         still_forbidden: Vec::new(),
     };
     render(kind, &context).ok()

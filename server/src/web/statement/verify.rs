@@ -126,7 +126,7 @@ const UNSENT: &str = "It names this order and bears our mark, but it is not know
 const FORGED: &str = "Don't do what it says, and follow no other link in it. Show the whole message to your helpdesk. What is true of the order stands below.";
 
 /// The same for people.
-pub(super) fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> NoticeCheck {
+pub(super) async fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> NoticeCheck {
     let order = &known.order;
     let zone = zone(order);
     let now = web.app.now();
@@ -137,6 +137,7 @@ pub(super) fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> N
         said: None,
         holds: String::new(),
         report: None,
+        recognise: None,
     };
     let (said, sent) = match proof {
         Proof::Forged => return not("This is not a genuine notice of this order.", FORGED),
@@ -153,6 +154,9 @@ pub(super) fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> N
         kind_in_words(said.kind)
     );
     let apps = order.revision.pins.in_words();
+    // Without the database nobody can be recognised either.
+    let asked = web.app.may_be_own(order, &said);
+    let may_be_own = matches!(tokio::time::timeout(PATIENCE, asked).await, Ok(Ok(true)));
     NoticeCheck {
         genuine: true,
         heading: "This notice is genuine.".to_owned(),
@@ -171,6 +175,7 @@ pub(super) fn in_words(web: &Web, known: &Known, proof: Proof, token: &str) -> N
         }),
         holds: holds(known, &said, now).1,
         report: can_look_wrong(web, known, &said).then(|| token.to_owned()),
+        recognise: may_be_own.then(|| token.to_owned()),
     }
 }
 

@@ -161,6 +161,9 @@ pub fn samples() -> Vec<Sample> {
             "statement_forged",
             statement_for(forged(), StatementState::InForce),
         ),
+        page("statement_unknown_device", statement_for(refused_device(), StatementState::InForce)),
+        page("recognised", recognised()),
+        page("devices", devices()),
         page("reported", reported()),
         page("refused", refused()),
         page(
@@ -338,6 +341,7 @@ pub(super) fn shell() -> Shell {
         flash: None,
         warnings: vec![],
         has_mailbox: true,
+        may_look_up: false,
     }
 }
 

@@ -290,6 +290,73 @@ pub(super) fn genuine(holds: &str, report: bool) -> NoticeCheck {
         )),
         holds: holds.into(),
         report: report.then(|| "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G".into()),
+        recognise: None,
+    }
+}
+
+/// A notice of a refusal, whose reader can have the device recognised.
+pub(super) fn refused_device() -> NoticeCheck {
+    NoticeCheck {
+        words: "It was sent by Example Corp on 11 Jul 2020, 08:02 PDT when mail was refused because of this order.".into(),
+        said: Some(format!("“{TITLE}”: mail was refused to a device because of TikTok.")),
+        report: None,
+        recognise: Some("R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G".into()),
+        ..genuine("It still holds.", false)
+    }
+}
+
+pub(super) fn recognised() -> RecognisedPage {
+    RecognisedPage {
+        organisation: "Example Corp".into(),
+        id: "7Q2M".into(),
+        token: "R0M0000000000FGW35P0TZ7H3S8KD2B4C9QX1N6V5J8A2E7G".into(),
+        words: "Open your mail on it again.",
+    }
+}
+
+pub(super) fn devices() -> Devices {
+    Devices {
+        shell: Shell {
+            may_look_up: true,
+            ..shell()
+        },
+        asked: "R-7Q2M-4F".into(),
+        error: None,
+        found: Some(Found {
+            refusals: vec![RefusalRow {
+                reference: "R-7Q2M-4F".into(),
+                person: "mia.lind@corp.example".into(),
+                keys: "eas:ROTATED".into(),
+                last: at("16:40"),
+                times: "3 times".into(),
+                why: "the device is not known".into(),
+            }],
+            devices: vec![DeviceRow {
+                person: "mia.lind@corp.example".into(),
+                what: "phone (ios)".into(),
+                keys: "eas:DEV7F3A, mdm:csv:42".into(),
+                last_report: None,
+            }],
+            claims: vec![
+                ClaimRow {
+                    key: "eas:ROTATED".into(),
+                    person: "mia.lind@corp.example".into(),
+                    when: at("12:17"),
+                    first: true,
+                },
+                ClaimRow {
+                    key: "eas:ROTATED".into(),
+                    person: "tom.reed@corp.example".into(),
+                    when: at("16:40"),
+                    first: false,
+                },
+            ],
+        }),
+        word: WordFields {
+            key: "eas:ROTATED".into(),
+            person: "mia.lind@corp.example".into(),
+            ..WordFields::default()
+        },
     }
 }
 
@@ -301,6 +368,7 @@ pub(super) fn forged() -> NoticeCheck {
         said: None,
         holds: String::new(),
         report: None,
+        recognise: None,
     }
 }
 

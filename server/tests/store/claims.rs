@@ -1,0 +1,201 @@
+//! Device keys that people came with, and keys that are recognised.
+
+use countermand::store::{StoreError, Touched};
+use countermand_core::change::Change;
+use countermand_core::fleet::{Claim, Recognition};
+use countermand_core::id::PersonId;
+use countermand_core::index::Fact;
+use countermand_core::platform::Platform;
+
+use crate::fixture::{Db, by_somebody, keys, person, refusal, report, t};
+
+on_both!(
+    inv_05_a_key_stays_with_whom_it_came_with_first,
+    inv_05_a_recognised_key_is_a_device_until_a_report_takes_it_in,
+    inv_34_a_word_that_does_not_fit_changes_nothing,
+    a_refusal_of_an_unknown_device_is_remembered_as_one,
+);
+
+fn claim(key: &str, person: u32, at: i64) -> Claim {
+    Claim {
+        key: key.parse().unwrap(),
+        person: PersonId(person),
+        at: t(at),
+        first: false,
+    }
+}
+
+fn word(key: &str, person: u32, same_as: Option<&str>) -> Recognition {
+    Recognition {
+        key: key.parse().unwrap(),
+        person: PersonId(person),
+        same_as: same_as.map(|k| k.parse().unwrap()),
+        platform: Some(Platform::Ios),
+        form_factor: None,
+        reason: "showed it at the desk".to_owned(),
+    }
+}
+
+async fn staff(db: &Db) {
+    let rows = ["al@corp.test", "bo@corp.test"].map(|email| person(email, &[], &["staff"]));
+    db.put(Change::People(rows.into())).await;
+}
+
+async fn inv_05_a_key_stays_with_whom_it_came_with_first(db: &Db) {
+    staff(db).await;
+    let other = db.again().await;
+    let entries = db.number("SELECT entries FROM audit_head").await;
+    let before = db.put(Change::Claims(vec![claim("eas:NEW", 0, 1)])).await;
+    // Another process, the same key in another spelling, and an earlier clock.
+    let late = Change::Claims(vec![claim("EAS:4e4557", 1, 0), claim("cred:b", 1, 2)]);
+    other.commit(&by_somebody(late, t(0))).await.unwrap();
+    db.put(Change::Claims(vec![
+        claim("eas:new", 0, 9),
+        claim("eas:NEW", 1, 9),
+    ]))
+    .await;
+
+    let all = db.claims_of_key(&keys(&["eas:NEW"])[0]).await.unwrap();
+    let told: Vec<_> = all.iter().map(|c| (c.person.0, c.at, c.first)).collect();
+    assert_eq!(told, [(0, t(1), true), (1, t(0), false)]);
+    let of_bo = db.claims_of_person(PersonId(1)).await.unwrap();
+    let of_bo: Vec<_> = of_bo.iter().map(|c| (c.key.as_str(), c.first)).collect();
+    assert_eq!(of_bo, [("cred:b", true), ("eas:4e4557", false)]);
+    assert_eq!(
+        db.number("SELECT entries FROM audit_head").await,
+        entries,
+        "each is a record of its own"
+    );
+
+    // Who follows and who builds anew know the same.
+    let followed = other.follow(before).await.unwrap().unwrap();
+    let touched = Touched::Claims(vec!["eas:new".into(), "cred:b".into()]);
+    assert_eq!(followed.touched, [touched], "what was known is no news");
+    let claims = |facts: Vec<Fact>| {
+        let claims = facts.into_iter().filter(|f| matches!(f, Fact::Claim(_)));
+        crate::fixture::sorted(&claims.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        claims(followed.facts),
+        claims(db.load().await.unwrap().facts)
+    );
+    let index = db.index().await;
+    let first = index.first_with(&keys(&["eas:NEW"])[0]).unwrap();
+    assert_eq!(first.email, "al@corp.test");
+}
+
+async fn inv_05_a_recognised_key_is_a_device_until_a_report_takes_it_in(db: &Db) {
+    staff(db).await;
+    let since = db.version().await.unwrap();
+    db.put(Change::Recognise(word("eas:NEW", 0, None))).await;
+    let followed = db.follow(since).await.unwrap().unwrap();
+    let [Fact::Device(device)] = &followed.facts[..] else {
+        panic!("{:?}", followed.facts);
+    };
+    assert_eq!(
+        (device.person, device.last_report),
+        (Some(PersonId(0)), None)
+    );
+    assert_eq!(device.platform, Platform::Ios);
+    let entry = db.audit_newest(None, 1).await.unwrap().remove(0);
+    assert_eq!(entry.action, "device.recognise");
+    assert!(
+        entry.details.contains("showed it at the desk"),
+        "{}",
+        entry.details
+    );
+
+    // One more name, then a mended word, then a report that knows better.
+    db.put(Change::Recognise(word("eas:ROTATED", 0, Some("eas:NEW"))))
+        .await;
+    db.put(Change::Recognise(word("eas:NEW", 1, None))).await;
+    let index = db.index().await;
+    let both: Vec<_> = index.devices_called(&keys(&["eas:ROTATED"])[0]).collect();
+    assert_eq!((both.len(), both[0].keys.len()), (1, 2));
+    assert_eq!(both[0].person, Some(PersonId(1)));
+    let whole = report(
+        "csv",
+        &["mdm:csv:7", "eas:ROTATED"],
+        Some("al@corp.test"),
+        &[],
+    );
+    db.put(Change::Reports(vec![whole])).await;
+    let index = db.index().await;
+    assert_eq!(index.devices().count(), 1, "the report is of that device");
+    let now = index.devices().next().unwrap();
+    assert_eq!((now.person, now.keys.len()), (Some(PersonId(0)), 3));
+    assert_eq!(now.platform, Platform::Android);
+}
+
+async fn inv_34_a_word_that_does_not_fit_changes_nothing(db: &Db) {
+    staff(db).await;
+    let of = |key: &'static str, owner| report("csv", &[key], owner, &[]);
+    db.put(Change::Reports(vec![
+        of("eas:AL", Some("al@corp.test")),
+        of("eas:NOBODYS", None),
+    ]))
+    .await;
+    let two = |n: &'static str| report("csv", &[n, "eas:TWO"], Some("al@corp.test"), &[]);
+    db.put(Change::Reports(vec![two("mdm:csv:1"), two("mdm:csv:2")]))
+        .await;
+    let before = (db.facts().await, db.version().await.unwrap());
+    let entries = db.number("SELECT entries FROM audit_head").await;
+    for (wrong, why) in [
+        (word("eas:AL", 0, None), "nothing to do"),
+        (word("eas:AL", 1, None), "another person's"),
+        (word("eas:TWO", 0, None), "more than one device"),
+        (
+            word("eas:NEW", 1, Some("eas:AL")),
+            "no key of exactly one device",
+        ),
+        (
+            word("eas:NEW", 0, Some("eas:TWO")),
+            "no key of exactly one device",
+        ),
+        (
+            word("eas:NEW", 0, Some("eas:GONE")),
+            "no key of exactly one device",
+        ),
+    ] {
+        let commit = by_somebody(Change::Recognise(wrong), t(0));
+        match db.store.commit(&commit).await {
+            Err(StoreError::Unsupported(text)) => assert!(text.contains(why), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((db.facts().await, db.version().await.unwrap()), before);
+    assert_eq!(db.number("SELECT entries FROM audit_head").await, entries);
+    db.put(Change::Recognise(word("eas:NOBODYS", 1, None)))
+        .await;
+    let index = db.index().await;
+    let given = index
+        .devices_called(&keys(&["eas:NOBODYS"])[0])
+        .next()
+        .unwrap();
+    assert_eq!(
+        given.person,
+        Some(PersonId(1)),
+        "no report says whose it is"
+    );
+}
+
+async fn a_refusal_of_an_unknown_device_is_remembered_as_one(db: &Db) {
+    let order = db.publish(1, &[0, 1]).await;
+    let refused = |fingerprint, certain, unknown_device| {
+        let mut refusal = refusal(fingerprint, Some(0), &[order], t(0));
+        refusal.certain = certain;
+        refusal.unknown_device = unknown_device;
+        Change::Refusals(vec![refusal])
+    };
+    for (n, certain, unknown, expected) in [
+        (1, false, true, false),
+        (2, true, false, false),
+        (3, true, true, true),
+        (4, true, false, true),
+    ] {
+        db.put(refused(n, certain, unknown)).await;
+        let known = db.was_unknown_device(order, PersonId(0)).await.unwrap();
+        assert_eq!(known, expected, "{n}");
+    }
+    assert!(!db.was_unknown_device(order, PersonId(1)).await.unwrap());
+}
