@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use countermand::outbox::smtp::SmtpConfig;
+use countermand::outbox::transport::Transport;
 use countermand::store::{Claim, Outcome, Settled, Turn, Wanted};
 use countermand_core::id::PersonId;
 use countermand_core::notice::Kind;
@@ -48,12 +50,16 @@ async fn take_over(world: &World, people: BTreeSet<u32>) -> BTreeSet<u32> {
 async fn inv_18_what_another_sender_took_over_leaves_only_by_that_one() {
     const PEOPLE: u32 = 300;
     let world = World::new().await;
-    // Everything waits for the relay's first answer, and the sender's next claims with it.
+    // Its one session waits for the relay's first answer, and the sender's next claims with it.
     let (setup, pause) = pausing(1);
     let recorder = setup.start();
     publish(&world.store, order_id(A), 0..PEOPLE).await;
     world.office.refresh(&world.store).await;
-    let sender = world.sender("one", recorder.port());
+    let smtp = SmtpConfig {
+        port: recorder.port(),
+        ..SmtpConfig::default()
+    };
+    let sender = world.sender_of(1, "one", Transport::Smtp(smtp));
     let sending = tokio::spawn(sender.run_until_idle(std::future::pending()));
     pause.reached.await.unwrap();
     let claimed = world.in_state(order_id(A), Kind::Order, "claimed").await;

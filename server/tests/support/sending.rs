@@ -317,13 +317,17 @@ impl World {
     }
 
     pub fn sender_by(&self, name: &str, transport: Transport) -> Sender {
+        self.sender_of(8, name, transport)
+    }
+
+    pub fn sender_of(&self, sessions: usize, name: &str, transport: Transport) -> Sender {
         let setup = Setup {
             store: Arc::clone(&self.store),
             office: self.office.clone(),
             clock: Arc::clone(&self.clock),
             transport,
             from: FROM.into(),
-            sessions: 8,
+            sessions,
             name: name.into(),
         };
         Sender::new(setup).unwrap()
