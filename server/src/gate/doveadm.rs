@@ -30,7 +30,7 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 pub enum DoveadmError {
     #[error("no answer from Dovecot's doveadm HTTP API at {0} within {1:?}; check [gate.doveadm]")]
     TimedOut(String, Duration),
-    #[error("{0}; expected Dovecot's doveadm HTTP API at [gate.doveadm] listen")]
+    #[error("{0}; expected Dovecot's doveadm HTTP API at [gate.doveadm] address")]
     Lost(String),
     #[error("Dovecot answered {0}; check [gate.doveadm] api_key against doveadm_api_key")]
     Status(u16),
