@@ -68,6 +68,7 @@ core.register_action("countermand", { "http-req" }, function(txn)
     -- The yes or no of somebody else who listens at that port is no verdict. Nor is a 401 (wrong secret), which must
     -- not reach a phone, for it would ask for the mail password again.
     if answer.status == 200 and answer.headers["x-countermand-decision"] then
+        txn:unset_var("txn.countermand_status")
         return
     end
     local status = answer.headers["x-countermand-show"]
@@ -76,9 +77,10 @@ core.register_action("countermand", { "http-req" }, function(txn)
         txn:set_var("txn.countermand_type", answer.headers["content-type"])
         txn:set_var("txn.countermand_policy", answer.headers["content-security-policy"])
         txn:set_var("txn.countermand_body", answer.body)
-    elseif not open_without_verdict then
-        txn:set_var("txn.countermand_status", "503")
+    elseif open_without_verdict then
+        txn:unset_var("txn.countermand_status")
     end
+    -- Else it stays 503, as haproxy.cfg has set it.
 end)
 
 -- Shows what the action above has found. An action could answer by itself, but HAProxy cuts such an answer at its

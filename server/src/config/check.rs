@@ -63,7 +63,9 @@ impl GateConfig {
                 !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
             })
         };
-        if let Some(address) = self.doveadm.address.as_ref().filter(|at| !is_place(at)) {
+        // Empty is none, as an environment variable says it.
+        let address = self.doveadm.address.as_ref().filter(|at| !at.is_empty());
+        if let Some(address) = address.filter(|at| !is_place(at)) {
             return Err(format!(
                 "doveadm: address «{address}»: expected a host and a port, such as \"127.0.0.1:8080\""
             ));

@@ -385,7 +385,7 @@ impl Sender {
         let (mut start, mut limit, mut limited) = (Vec::new(), 0, false);
         if !only_settles {
             (start, limited) = self.next_to_start();
-            limit = self.room_for_claims(start.len());
+            limit = self.room_for_claims(start.len(), retry_due);
         }
         let plan = self.throttle.as_mut().map(|t| t.plan(&self.claims));
         let claim = self.survey.offer_by(limit, plan);
@@ -476,7 +476,7 @@ impl Sender {
     }
 
     /// A worker holds at most twice what can be in flight: one half flies, the other is ready.
-    fn room_for_claims(&self, starting: usize) -> usize {
+    fn room_for_claims(&self, starting: usize, retry_due: bool) -> usize {
         if self.perhaps_claimed || !self.sessions.is_open() {
             return 0;
         }
@@ -487,9 +487,9 @@ impl Sender {
             return room;
         }
         // One large claim costs less than two small ones: as long as what is left is enough to go on with,
-        // and goes on.
+        // and goes on. A retry, which may be a correction's, waits for none of them.
         let left = claimed.saturating_sub(starting);
-        match starting > 0 && 2 * left >= depth {
+        match starting > 0 && 2 * left >= depth && !retry_due {
             true => 0,
             false => room.min(depth.saturating_sub(left)),
         }

@@ -1,6 +1,8 @@
 //! «That device is mine», said by who got a notice that a device was refused. Two things are needed: the
 //! notice, which came to a device that reads this person's mail, and the reference, which only the
-//! refused device shows. So a notice that was passed on recognises nothing, nor does a stolen password.
+//! refused device shows. So a notice that was passed on recognises nothing. Whoever has the person's mail
+//! password and reads the mail in a browser has both: each word is on record, and opens no door where an
+//! order says `no_report = "deny"`.
 
 use std::sync::Arc;
 
