@@ -5,6 +5,7 @@ mod atom;
 mod cap;
 mod facts;
 mod history;
+mod holder;
 mod html;
 mod json;
 mod reader;

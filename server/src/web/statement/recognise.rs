@@ -7,16 +7,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _};
 use countermand_core::verdict::Decision;
 
-use super::facts::{know, organisation, unknown};
-use super::not_genuine;
-use super::verify::{Proof, prove};
+use super::facts::organisation;
+use super::holder::holder;
 use crate::web::Web;
 use crate::web::account::Peer;
-use crate::web::errors::{Answer, Fault};
+use crate::web::errors::Answer;
 use crate::web::pages::RecognisedPage;
 use crate::web::session::Fields;
 
@@ -26,28 +24,12 @@ pub(in crate::web) async fn recognise(
     peer: Peer,
     fields: Fields,
 ) -> Answer {
-    let id = name.parse().map_err(|_| unknown())?;
     let token = fields.text("n");
-    // By the seal alone at first: a forged token costs no look into the database.
-    let view = web.app.live.view().order(id).cloned();
-    let said = view.and_then(|order| web.app.opened(&order, token));
-    let Some(said) = said else {
-        return Err(not_genuine());
-    };
-    let peer = peer.map(|axum::Extension(axum::extract::ConnectInfo(peer))| peer.ip());
-    let who = format!("{id} {} device", said.person);
-    let now = web.app.now();
-    if web.memory.reports.wait(peer, &who, now).await.is_err() {
-        return Err(Fault::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "This was tried very often just now.",
-            "Try again in a few seconds, or ask the helpdesk.",
-        ));
-    }
-    let known = know(&web, id).await?;
-    let Proof::Genuine { said, .. } = prove(&web, &known, token).await else {
-        return Err(not_genuine());
-    };
+    let often = (
+        "This was tried very often just now.",
+        "Try again in a few seconds, or ask the helpdesk.",
+    );
+    let (known, said) = holder(&web, &name, token, peer, "device", often).await?;
     let reference = fields.text("reference");
     let done = web
         .app
@@ -55,7 +37,7 @@ pub(in crate::web) async fn recognise(
         .await?;
     let page = RecognisedPage {
         organisation: organisation(&web),
-        id: id.to_string(),
+        id: known.order.id.to_string(),
         token: token.to_owned(),
         words: match done.decision {
             Decision::Deny => {

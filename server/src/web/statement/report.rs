@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _};
 
-use super::facts::{know, organisation, unknown};
-use super::not_genuine;
-use super::verify::{Proof, can_look_wrong, prove};
+use super::facts::organisation;
+use super::holder::holder;
+use super::verify::can_look_wrong;
 use crate::web::Web;
 use crate::web::account::Peer;
-use crate::web::errors::{Answer, Fault};
+use crate::web::errors::Answer;
 use crate::web::pages::Reported;
 use crate::web::session::Fields;
 
@@ -22,28 +21,13 @@ pub(in crate::web) async fn looks_wrong(
     peer: Peer,
     fields: Fields,
 ) -> Answer {
-    let id = name.parse().map_err(|_| unknown())?;
     let token = fields.text("n");
-    // By the seal alone at first: a forged token costs no look into the database.
-    let view = web.app.live.view().order(id).cloned();
-    let said = view.and_then(|order| web.app.opened(&order, token));
-    let Some(said) = said else {
-        return Err(not_genuine());
-    };
-    let peer = peer.map(|axum::Extension(axum::extract::ConnectInfo(peer))| peer.ip());
-    let who = format!("{id} {}", said.person);
-    let now = web.app.now();
-    if web.memory.reports.wait(peer, &who, now).await.is_err() {
-        return Err(Fault::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "Very many say at this moment that something looks wrong.",
-            "Try again in a few seconds; the responders are told already.",
-        ));
-    }
-    let known = know(&web, id).await?;
-    let Proof::Genuine { said, .. } = prove(&web, &known, token).await else {
-        return Err(not_genuine());
-    };
+    let often = (
+        "Very many say at this moment that something looks wrong.",
+        "Try again in a few seconds; the responders are told already.",
+    );
+    let (known, said) = holder(&web, &name, token, peer, "wrong", often).await?;
+    let id = known.order.id;
     let counts = can_look_wrong(&web, &known, &said);
     let first = counts && web.app.looks_wrong(id, said.person).await?;
     let page = Reported {
