@@ -32,6 +32,25 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// Mails that were written before their claims were begun.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    /// Of the office, before the first was written.
+    version: i64,
+    mails: Vec<(Claim, Outgoing)>,
+}
+
+impl Drafts {
+    /// The draft, if it is what would be written now.
+    pub fn take(&mut self, desk: &Desk, claim: &Claim) -> Option<Outgoing> {
+        let at = self.mails.iter().position(|(of, _)| of == claim)?;
+        let (_, mail) = self.mails.swap_remove(at);
+        let holds =
+            self.version == desk.office.version() && desk.office.too_late(&claim.key).is_none();
+        holds.then_some(mail)
+    }
+}
+
 /// Why there is no mail.
 #[derive(Debug)]
 pub enum NoMail {
@@ -62,6 +81,23 @@ impl Desk {
             from,
             domain,
         })
+    }
+
+    /// Writes ahead what depends on no receipt that may still change: an order's notice on none, a correction on those that
+    /// were settled before it could be claimed (invariant 24).
+    pub async fn drafts(&self, claims: &[Claim]) -> Drafts {
+        let mut drafts = Drafts {
+            version: self.office.version(),
+            mails: Vec::with_capacity(claims.len()),
+        };
+        for claim in claims {
+            if matches!(claim.key.kind, Kind::Order | Kind::Correction)
+                && let Ok(mail) = self.mail(claim).await
+            {
+                drafts.mails.push((*claim, mail));
+            }
+        }
+        drafts
     }
 
     pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {

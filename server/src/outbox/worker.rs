@@ -410,6 +410,7 @@ impl Sender {
             lane: self.lane,
             no_retries: !retry_due,
         };
+        let ahead = self.sessions.write_ahead(&turn.start);
         let turned = match self.desk.store.turn(&self.name, &turn, now).await {
             Ok(turned) => turned,
             Err(error) => {
@@ -434,7 +435,7 @@ impl Sender {
             .iter()
             .filter(|claim| !turned.started.contains(claim));
         refused.for_each(|claim| self.survey.gave_back(&claim.key));
-        self.sessions.send(&turned.started);
+        self.sessions.send(ahead, &turned.started);
         if let Some(throttle) = &mut self.throttle {
             throttle.begun(&turned.started);
         }
