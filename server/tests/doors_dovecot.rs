@@ -9,6 +9,8 @@ mod support;
 mod claims;
 #[path = "doors_dovecot/house.rs"]
 mod house;
+#[path = "doors_dovecot/sessions.rs"]
+mod sessions;
 #[path = "doors_dovecot/story.rs"]
 mod story;
 #[path = "doors_dovecot/tokens.rs"]
