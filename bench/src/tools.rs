@@ -12,7 +12,15 @@ use anyhow::{Context as _, bail};
 pub struct Running(Child);
 
 impl Drop for Running {
+    /// Asks first: a server that is killed leaves its workers behind.
     fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        for _ in 0..100 {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
