@@ -28,8 +28,15 @@ impl Drop for Running {
 
 pub fn find(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    // `./test` puts what comes from PyPI beside our own folder: target/python.
+    let own = std::env::current_exe()?;
+    let python = own
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("python/bin"));
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
+        .chain(python)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
         .with_context(|| format!("`{name}` is not installed; ./test installs what measuring needs, and `wrk` comes from Debian's package wrk"))

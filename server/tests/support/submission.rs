@@ -71,11 +71,20 @@ impl Postfix {
         };
         std::fs::write(etc.join("main.cf"), format!("{}{lines}", fill(MAIN))).unwrap();
         std::fs::write(etc.join("master.cf"), fill(MASTER)).unwrap();
+        // Makes the queue's folders. `postfix start-fg` would leave its master behind when it is ended.
+        let checked = Command::new(postfix)
+            .arg("-c")
+            .arg(&etc)
+            .arg("check")
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{checked:?}");
+        let master = Path::new("/usr/lib/postfix/sbin/master");
         let command = [
-            postfix.as_os_str(),
+            master.as_os_str(),
             "-c".as_ref(),
             etc.as_os_str(),
-            "start-fg".as_ref(),
+            "-s".as_ref(),
         ];
         let command = command.map(ToOwned::to_owned);
         let process = Process::start("postfix", folder, "TERM", command);
