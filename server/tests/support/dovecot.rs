@@ -218,6 +218,9 @@ impl More<'_> {
         after += &format!(
             "submission_relay_host = 127.0.0.1\nsubmission_relay_port = {port}\n{SUBMISSION}"
         );
+        if !is_root() {
+            after += "service submission-login {\n  chroot =\n}\n";
+        }
         ("protocols = imap pop3 submission\n", before, after)
     }
 }
@@ -301,14 +304,7 @@ fn as_oneself() -> String {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     let (user, group) = (id("-un"), id("-gn"));
-    let services = [
-        "anvil",
-        "imap-login",
-        "pop3-login",
-        "submission-login",
-        "stats",
-        "dict",
-    ];
+    let services = ["anvil", "imap-login", "pop3-login", "stats", "dict"];
     let chroots: String = services
         .iter()
         .map(|name| format!("service {name} {{\n  chroot =\n}}\n"))
