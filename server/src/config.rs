@@ -140,7 +140,7 @@ pub struct GateConfig {
     pub postfix_listen: String,
     pub nginx_mail: NginxMailConfig,
     pub doveadm: DoveadmConfig,
-    /// Addresses of servers that log in to the mail store for people, as web mail does: those have been
+    /// Addresses of servers that log in or send for people, as web mail does: those have been
     /// asked about at their own door, so here they are let in.
     pub own_servers: Vec<IpAddr>,
 }

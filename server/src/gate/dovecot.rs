@@ -1,5 +1,6 @@
 //! Dovecot's auth policy: it asks after the password was found right, so the person is certain.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     }
     let asked = match to_bytes(request.into_body(), LONGEST).await {
         Ok(body) => match DovecotRequest::parse(&body) {
-            Ok(request) if is_own_server(&gate, &request) => return say(wire::allow()),
+            Ok(request) if gate.is_own_server(remote(&request)) => return say(wire::allow()),
             Ok(request) => match understood(&request) {
                 Some(asked) => (asked, peer(&request)),
                 // A service that is no way to mail, a sieve editor say.
@@ -55,16 +56,14 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     }
 }
 
-/// Web mail, say, which has asked at its own door for the person who reads.
-fn is_own_server(gate: &Gate, request: &DovecotRequest) -> bool {
-    let remote = request.remote.as_deref().and_then(|ip| ip.parse().ok());
-    remote.is_some_and(|ip| gate.config.own_servers.contains(&ip))
+fn remote(request: &DovecotRequest) -> Option<IpAddr> {
+    request.remote.as_deref()?.parse().ok()
 }
 
 fn peer(request: &DovecotRequest) -> Option<Peer> {
     Some(Peer {
         user: request.person()?.to_owned(),
-        remote: request.remote.as_deref().and_then(|ip| ip.parse().ok()),
+        remote: remote(request),
     })
 }
 

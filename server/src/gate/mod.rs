@@ -16,6 +16,7 @@ mod record;
 mod sessions;
 pub mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +151,11 @@ impl Gate {
     /// How each door that was asked has fared since the start of this process.
     pub fn figures(&self) -> Vec<DoorFigures> {
         self.metrics.figures()
+    }
+
+    /// Web mail, say, which has asked at its own door for the person who reads.
+    fn is_own_server(&self, remote: Option<IpAddr>) -> bool {
+        remote.is_some_and(|ip| self.config.own_servers.contains(&ip))
     }
 
     /// The registry that `/metrics` writes out, with the figures of this moment.

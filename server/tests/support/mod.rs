@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 pub mod app;
+pub mod broken;
 pub mod company;
 pub mod dovecot;
 pub mod driver;

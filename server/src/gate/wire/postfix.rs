@@ -2,6 +2,7 @@
 //! <https://www.postfix.org/SMTPD_POLICY_README.html>
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::{decoded, one_line, plain_name, unescaped};
 
@@ -30,6 +31,8 @@ pub struct PolicyRequest {
     pub certificate: Option<String>,
     /// The certificate's fingerprint, in the digest of `smtpd_tls_fingerprint_digest`.
     pub fingerprint: Option<String>,
+    /// From where it came.
+    pub remote: Option<IpAddr>,
 }
 
 impl PolicyRequest {
@@ -65,6 +68,7 @@ impl PolicyRequest {
             login: login.map(str::to_owned),
             certificate: text("ccert_subject"),
             fingerprint: text("ccert_fingerprint"),
+            remote: pairs.get("client_address").and_then(|ip| ip.parse().ok()),
         })
     }
 
@@ -113,6 +117,7 @@ mod tests {
         let request = PolicyRequest::parse(REAL.lines()).unwrap();
         assert_eq!(request.login.as_deref(), Some("alice+mail@corp.test"));
         assert_eq!(request.keys(), ["cert:Alice's phone", "cert:62A6F2"]);
+        assert_eq!(request.remote, Some([192, 0, 2, 7].into()));
     }
 
     #[test]
