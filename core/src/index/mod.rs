@@ -7,11 +7,13 @@
 
 mod audience;
 mod claims;
+mod gates;
 mod judge;
 mod preview;
 mod sets;
 
 pub use audience::Standing;
+pub use gates::Concern;
 pub use preview::UnknownGroups;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
