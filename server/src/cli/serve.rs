@@ -2,24 +2,11 @@
 
 use clap::Args;
 
-use super::{Failure, Result};
-
 /// Run the gates, the sending and the console
 #[derive(Debug, Args)]
 #[command(after_help = "Example: countermand serve")]
 pub struct Serve {
-    /// Only the gates, on a machine beside the mail server (not built yet)
+    /// Only the gates, on a machine beside the mail server: follows the main server of [follow], and goes on without it
     #[arg(long)]
     pub gate_only: bool,
-}
-
-impl Serve {
-    pub(super) fn checked(self) -> Result<Serve> {
-        if self.gate_only {
-            return Err(Failure::usage(
-                "serve --gate-only is not built yet; run `countermand serve`, which has the gates too",
-            ));
-        }
-        Ok(self)
-    }
 }

@@ -79,8 +79,8 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Answer(Box<Answer>),
-    /// The view is too old, and when it was fresh an order was enforcing: the door does as its own
-    /// configuration says.
+    /// The view is too old, and when it was fresh an order was enforcing, or there is none: the door does as
+    /// its own configuration says.
     TooOld,
 }
 
@@ -94,6 +94,14 @@ impl Answer {
             personal: false,
             seen_on_own: false,
             fingerprint: 0,
+        }
+    }
+
+    /// The view is too old, and when it was fresh nobody was to be refused.
+    fn open_unseen() -> Self {
+        Answer {
+            line: "Mail is open to this device: no order was enforcing when the facts were last known.".to_owned(),
+            ..Answer::open(nothing())
         }
     }
 }
@@ -176,6 +184,9 @@ impl Gate {
 
     /// The answer by the index alone.
     pub(super) fn judge(&self, asked: &Asked, now: Timestamp, age: Duration) -> Outcome {
+        if age == Duration::MAX {
+            return Outcome::TooOld;
+        }
         let view = self.live.view();
         let observing = view.settings().mode == Mode::Observe;
         let fresh_at = now - age;
@@ -183,7 +194,7 @@ impl Gate {
             // What has been decided since is unknown. A door whose last view had nobody to refuse
             // stays open; for any other its owner has said what it does.
             return if observing || !enforces(&view, fresh_at) {
-                Outcome::Answer(Box::new(Answer::open(nothing())))
+                Outcome::Answer(Box::new(Answer::open_unseen()))
             } else {
                 Outcome::TooOld
             };
@@ -288,6 +299,17 @@ fn anyone() -> Question {
         person: None,
         keys: Vec::new(),
         channel: Channel::Web,
+    }
+}
+
+/// Why a door is left to its own configuration.
+pub(super) fn too_old(age: Duration) -> String {
+    match age {
+        Duration::MAX => "No verdict: there is no view of the facts yet.".to_owned(),
+        age => format!(
+            "No verdict: the facts were last known {} s ago, which is longer than max_view_age, and an order was enforcing then.",
+            age.as_secs()
+        ),
     }
 }
 

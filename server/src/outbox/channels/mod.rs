@@ -26,7 +26,8 @@ use self::shapes::{Answered, Post};
 use super::compose::Desk;
 use super::lease::Held;
 use super::office::Brief;
-use super::{pace, trust};
+use super::pace;
+use crate::trust;
 use crate::store::{Claim, Outcome, Settled, StoreError};
 
 /// How many requests may be under way at once.
