@@ -54,8 +54,7 @@ impl Batch {
             return Err(format!("there is no order {unknown}"));
         }
         let is_known = |known: &str| {
-            known.len() <= LONGEST
-                && serde_json::from_str::<serde_json::Map<_, _>>(known).is_ok()
+            known.len() <= LONGEST && serde_json::from_str::<serde_json::Map<_, _>>(known).is_ok()
         };
         match self.refusals.iter().all(|r| is_known(&r.known)) {
             true => Ok(()),

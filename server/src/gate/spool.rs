@@ -33,6 +33,7 @@ const BYTES_AT_ONCE: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
+    most_files: usize,
     live: Arc<Live>,
     books: Mutex<Books>,
     news: Notify,
@@ -71,10 +72,15 @@ pub(super) struct Lot {
 impl Spool {
     /// Opens the folder with what an earlier process left there.
     pub fn open(folder: &Path, live: Arc<Live>) -> io::Result<Arc<Spool>> {
+        Spool::of(folder, MOST_FILES, live)
+    }
+
+    fn of(folder: &Path, most_files: usize, live: Arc<Live>) -> io::Result<Arc<Spool>> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(folder)?;
         let spool = Spool {
             folder: folder.to_owned(),
+            most_files,
             live,
             books: Mutex::default(),
             news: Notify::new(),
@@ -188,7 +194,7 @@ impl Spool {
         let bytes = serde_json::to_vec(batch)?;
         let number = {
             let mut books = self.books();
-            let room = books.files.len() < MOST_FILES && books.bytes < MOST_BYTES;
+            let room = books.files.len() < self.most_files && books.bytes < MOST_BYTES;
             if !room {
                 self.lost.inc_by(batch.len() as u64);
                 tracing::error!(
@@ -336,10 +342,10 @@ impl Books {
             if self.repeats.len() >= MOST_REPEATS && !self.repeats.contains_key(&one.fingerprint) {
                 continue;
             }
-            let repeat = self.repeats.entry(one.fingerprint).or_insert(RefusedAgain {
-                times: 0,
-                ..*one
-            });
+            let repeat = self
+                .repeats
+                .entry(one.fingerprint)
+                .or_insert(RefusedAgain { times: 0, ..*one });
             repeat.times += one.times;
             repeat.last_at = repeat.last_at.max(one.last_at);
         }
@@ -364,4 +370,171 @@ fn gauge(name: &str, help: &str) -> IntGauge {
 )]
 pub(super) fn counter(name: &str, help: &str) -> IntCounter {
     IntCounter::new(name, help).expect("a valid name")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use countermand_core::change::Refusal;
+    use countermand_core::id::OrderId;
+    use countermand_core::verdict::GatePolicy;
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::live::part::Part;
+
+    fn live(installation: &str) -> Arc<Live> {
+        let live = Live::to_be_fed(Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
+        let part = Part {
+            since: None,
+            version: 1,
+            installation: installation.to_owned(),
+            policy: GatePolicy::default(),
+            facts: Vec::new(),
+        };
+        live.feed(part, Timestamp::UNIX_EPOCH);
+        live
+    }
+
+    fn refusal(fingerprint: u64) -> Change {
+        Change::Refusals(vec![Refusal {
+            fingerprint,
+            at: Timestamp::UNIX_EPOCH,
+            person: Some(PersonId(7)),
+            certain: true,
+            unknown_device: false,
+            orders: BTreeSet::from([OrderId(Uuid::nil())]),
+            known: "{}".to_owned(),
+        }])
+    }
+
+    fn claim(key: &str) -> Change {
+        Change::Claims(vec![Claim {
+            key: key.parse().unwrap(),
+            person: PersonId(7),
+            at: Timestamp::UNIX_EPOCH,
+            first: false,
+        }])
+    }
+
+    fn again(times: u64) -> Change {
+        Change::RefusedAgain(vec![RefusedAgain {
+            fingerprint: 1,
+            times,
+            last_at: Timestamp::UNIX_EPOCH,
+        }])
+    }
+
+    fn fingerprints(lot: &Lot) -> Vec<u64> {
+        lot.batch.refusals.iter().map(|r| r.fingerprint).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_outlives_the_process_and_goes_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool");
+        let spool = Spool::open(&path, live("ours")).unwrap();
+        for n in 1..=3 {
+            spool.keep(refusal(n)).await.unwrap();
+        }
+        drop(spool);
+        std::fs::write(path.join("000000000009.new"), "cut o").unwrap();
+        let spool = Spool::open(&path, live("ours")).unwrap();
+        assert_eq!(spool.waiting.get(), 3);
+        spool.keep(refusal(4)).await.unwrap();
+        let lot = spool.lot(2).unwrap().unwrap();
+        assert_eq!(fingerprints(&lot), [1, 2]);
+        assert_eq!(lot.batch.installation, "ours");
+        spool.taken(&lot).unwrap();
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(fingerprints(&lot), [3, 4]);
+        spool.taken(&lot).unwrap();
+        assert!(spool.lot(10).unwrap().is_none());
+        assert_eq!(spool.waiting.get(), 0);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn people_of_two_installations_never_share_a_lot() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("theirs")).unwrap();
+        spool.keep(refusal(1)).await.unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        spool.keep(refusal(2)).await.unwrap();
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(
+            (fingerprints(&lot), &*lot.batch.installation),
+            (vec![1], "theirs")
+        );
+        // The main server does not take it: it is kept to be looked at, and no longer in the way.
+        spool.refused(&lot).unwrap();
+        assert_eq!(spool.lost.get(), 1);
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(
+            (fingerprints(&lot), &*lot.batch.installation),
+            (vec![2], "ours")
+        );
+        assert!(folder.path().join("000000000001.refused").exists());
+    }
+
+    #[tokio::test]
+    async fn a_full_spool_counts_what_it_loses_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::of(folder.path(), 2, live("ours")).unwrap();
+        for n in 1..=5 {
+            spool.keep(refusal(n)).await.unwrap();
+        }
+        assert_eq!((spool.waiting.get(), spool.lost.get()), (2, 3));
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(fingerprints(&lot), [1, 2]);
+        spool.taken(&lot).unwrap();
+        spool.keep(refusal(6)).await.unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [6]);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_repeats_fills_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        for _ in 0..3 {
+            spool.keep(claim("eas:NEW")).await.unwrap();
+            spool.keep(again(2)).await.unwrap();
+        }
+        assert_eq!(
+            spool.waiting.get(),
+            2,
+            "one claim, and one cause of repeats"
+        );
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(lot.batch.claims.len(), 1);
+        spool.taken(&lot).unwrap();
+        let lot = spool.lot(10).unwrap().unwrap();
+        assert_eq!(lot.batch.again[0].times, 6);
+        // More came while it was under way.
+        spool.keep(again(1)).await.unwrap();
+        spool.taken(&lot).unwrap();
+        assert_eq!(spool.lot(10).unwrap().unwrap().batch.again[0].times, 1);
+        spool.keep(claim("eas:NEW")).await.unwrap();
+        assert_eq!(
+            spool.lot(10).unwrap().unwrap().batch.claims.len(),
+            1,
+            "it may be told again"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        spool.keep(refusal(1)).await.unwrap();
+        spool.keep(refusal(2)).await.unwrap();
+        std::fs::write(spool.path(1), "{").unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [2]);
+        assert_eq!((spool.waiting.get(), spool.lost.get()), (1, 1));
+        assert!(folder.path().join("000000000001.unreadable").exists());
+    }
 }

@@ -179,9 +179,7 @@ impl Live {
     /// Of one that is fed: whose facts these are.
     pub fn installation(&self) -> Option<String> {
         let installation = self.installation.read();
-        installation
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        installation.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes in a part of another server's view, which was current at `fresh_at`.

@@ -116,7 +116,11 @@ fn fail(error: impl std::fmt::Display) -> PartError {
 }
 
 fn wire(fact: Fact) -> Result<WireFact, PartError> {
-    let named = |named: Named| Ok(WireFact::Named(serde_json::to_string(&named).map_err(fail)?));
+    let named = |named: Named| {
+        Ok(WireFact::Named(
+            serde_json::to_string(&named).map_err(fail)?,
+        ))
+    };
     match fact {
         Fact::Package(no, package) => Ok(WireFact::Package(no, package)),
         Fact::Person(person) => Ok(WireFact::Person(person)),

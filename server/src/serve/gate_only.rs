@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -28,11 +28,6 @@ const SPOOL: &str = "gate-spool";
 /// Serves until asked to stop.
 pub async fn gate_only(config: Config, data: &Path, clock: Arc<dyn Clock>) -> Result<()> {
     let follow = &config.follow;
-    if follow.url.is_empty() || follow.secret.is_empty() {
-        bail!(
-            "serve --gate-only follows another server, and [follow] in the config does not say which: set url, and the secret that stands in the config of both"
-        );
-    }
     let caller = || Caller::new(follow).map_err(|why| anyhow::anyhow!("[follow] {why}"));
     let (news, spooled) = (caller()?, caller()?);
     // First, so that no two processes work in one folder.
@@ -89,7 +84,9 @@ fn restore(live: &Live, path: &Path) -> Result<(Disk, Option<Part>)> {
         Ok(None) => Ok((Disk::empty(path), None)),
         // Half a view would open some doors and close others. None at all is what each door has a setting for.
         Err(refused @ DiskError::Refused { .. }) => {
-            eprintln!("countermand: {refused}. Until that answers there is no verdict, and each door does as its own configuration says.");
+            eprintln!(
+                "countermand: {refused}. Until that answers there is no verdict, and each door does as its own configuration says."
+            );
             Disk::put_aside(path).with_context(|| path.display().to_string())?;
             Ok((Disk::empty(path), None))
         }
@@ -108,7 +105,10 @@ fn health(live: Arc<Live>, clock: Arc<dyn Clock>, max_view_age: Length) -> Route
                 }
                 Ok(_) => (
                     StatusCode::SERVICE_UNAVAILABLE,
-                    format!("the view is {} s old; the main server does not answer\n", age.as_secs()),
+                    format!(
+                        "the view is {} s old; the main server does not answer\n",
+                        age.as_secs()
+                    ),
                 ),
                 Err(_) => (
                     StatusCode::SERVICE_UNAVAILABLE,

@@ -104,8 +104,8 @@ impl Caller {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)));
         // Not the error's own words: they may show the secret.
-        let request =
-            request.map_err(|_| self.error("the secret has a character that no header can hold"))?;
+        let request = request
+            .map_err(|_| self.error("the secret has a character that no header can hold"))?;
         let asked = timeout(PATIENCE, async {
             open.sender.ready().await?;
             open.sender.send_request(request).await

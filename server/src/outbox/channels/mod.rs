@@ -27,8 +27,8 @@ use super::compose::Desk;
 use super::lease::Held;
 use super::office::Brief;
 use super::pace;
-use crate::trust;
 use crate::store::{Claim, Outcome, Settled, StoreError};
+use crate::trust;
 
 /// How many requests may be under way at once.
 pub const SESSIONS: usize = 16;

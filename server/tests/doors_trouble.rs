@@ -1,0 +1,119 @@
+//! What Dovecot, Postfix and nginx's mail proxy do without a verdict, as the table in deploy/README.md says. The web's
+//! proxies are in `doors_proxies/trouble.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use support::app::SECRET;
+use support::dovecot::{Dovecot, DovecotConfig, Login};
+use support::imap::Imap;
+use support::nginx_mail::NginxMail;
+use support::pki::{Lines, Pki};
+use support::submission::Postfix;
+use support::trouble::Trouble;
+
+const ALICE: &str = "alice@corp.test";
+/// `\0alice@corp.test\0secret` in base64: SASL PLAIN (RFC 4616).
+const PLAIN: &str = "AGFsaWNlQGNvcnAudGVzdABzZWNyZXQ=";
+const LOGINS: [Login<'static>; 1] = [Login {
+    name: ALICE,
+    password: "secret",
+    person: ALICE,
+    device: None,
+}];
+
+/// All that can stand in Countermand's place, by the names of the table.
+fn troubles() -> [(&'static str, Trouble); 6] {
+    [
+        ("gone", Trouble::gone()),
+        ("silent", Trouble::silent()),
+        ("fails", Trouble::answers(503, &[])),
+        ("no HTTP", Trouble::rubbish()),
+        ("somebody else", Trouble::answers(200, &[])),
+        ("wrong secret", Trouble::answers(401, &[])),
+    ]
+}
+
+fn dovecot(gate_port: u16, open_without_verdict: bool) -> Option<Dovecot> {
+    Dovecot::start(DovecotConfig {
+        gate_port,
+        gate_secret: SECRET,
+        logins: &LOGINS,
+        open_without_verdict,
+    })
+}
+
+#[test]
+fn dovecot_does_as_chosen() {
+    std::thread::scope(|scope| {
+        for (what, trouble) in troubles() {
+            scope.spawn(move || {
+                for open in [false, true] {
+                    let Some(dovecot) = dovecot(trouble.port(), open) else {
+                        return;
+                    };
+                    let reply = Imap::connect(dovecot.imap_port).login(ALICE, "secret");
+                    assert_eq!(reply.is_ok(), open, "{what}: {reply:?}");
+                }
+            });
+        }
+    });
+}
+
+/// Postfix speaks a protocol of its own to us, so what is no HTTP to the others is no policy to it.
+#[test]
+fn postfix_does_as_chosen() {
+    let pki = Pki::new();
+    let Some(dovecot) = dovecot(Trouble::gone().port(), true) else {
+        return;
+    };
+    let (pki, dovecot) = (&pki, &dovecot);
+    std::thread::scope(|scope| {
+        for (what, trouble) in [
+            ("gone", Trouble::gone()),
+            ("silent", Trouble::silent()),
+            ("no policy", Trouble::rubbish()),
+            ("somebody else", Trouble::answers(200, &[])),
+        ] {
+            scope.spawn(move || {
+                for open in [false, true] {
+                    let (port, login) = (trouble.port(), dovecot.login_port);
+                    let Some(postfix) = Postfix::start(port, login, pki, open) else {
+                        return;
+                    };
+                    let mut session = Lines::start_tls(postfix.port, pki, None);
+                    let signed_in = session.smtp(&format!("AUTH PLAIN {PLAIN}"));
+                    assert!(signed_in.starts_with("235"), "{what}: {signed_in}");
+                    let from = session.smtp(&format!("MAIL FROM:<{ALICE}>"));
+                    assert!(from.starts_with("250"), "{what}: {from}");
+                    let answer = session.smtp("RCPT TO:<carl@example.org>");
+                    let expected = if open { "250" } else { "451 4.3.5" };
+                    assert!(answer.starts_with(expected), "{what}: {answer}");
+                }
+            });
+        }
+    });
+}
+
+/// It knows no other choice; and never a yes from who does not say where to pass on to.
+#[test]
+fn nginxs_mail_proxy_stays_closed() {
+    let pki = Pki::new();
+    let device = pki.device("dev-9c1e");
+    let (pki, device) = (&pki, &device);
+    std::thread::scope(|scope| {
+        for (what, trouble) in troubles() {
+            scope.spawn(move || {
+                let Some(nginx) = NginxMail::start(trouble.port(), SECRET, pki) else {
+                    return;
+                };
+                let mut session = Lines::connect(nginx.imap_port, pki, Some(device));
+                assert!(session.line().starts_with("* OK"));
+                session.send(&format!("a LOGIN {ALICE} secret"));
+                let answer = session.line();
+                assert!(!answer.starts_with("a OK"), "{what}: {answer}");
+            });
+        }
+    });
+}
