@@ -5,8 +5,13 @@
 
 mod support;
 
+use countermand::gate::postfix;
+use countermand::listen::{Admit, Listen, Listener};
+use jiff::SignedDuration;
 use support::app::SECRET;
+use support::company::Company;
 use support::dovecot::{Dovecot, DovecotConfig, Login};
+use support::free_port;
 use support::imap::Imap;
 use support::nginx_mail::NginxMail;
 use support::pki::{Lines, Pki};
@@ -61,6 +66,17 @@ fn dovecot_does_as_chosen() {
     });
 }
 
+/// What Postfix answers to a recipient of Alice's.
+fn rcpt(postfix: &Postfix, pki: &Pki) -> String {
+    let mut session = Lines::start_tls(postfix.port, pki, None);
+    let signed_in = session.smtp(&format!("AUTH PLAIN {PLAIN}"));
+    assert!(signed_in.starts_with("235"), "{signed_in}");
+    let from = session.smtp(&format!("MAIL FROM:<{ALICE}>"));
+    assert!(from.starts_with("250"), "{from}");
+    let answer = session.smtp("RCPT TO:<carl@example.org>");
+    answer.chars().take(3).collect()
+}
+
 /// Postfix speaks a protocol of its own to us, so what is no HTTP to the others is no policy to it.
 #[test]
 fn postfix_does_as_chosen() {
@@ -82,18 +98,42 @@ fn postfix_does_as_chosen() {
                     let Some(postfix) = Postfix::start(port, login, pki, open) else {
                         return;
                     };
-                    let mut session = Lines::start_tls(postfix.port, pki, None);
-                    let signed_in = session.smtp(&format!("AUTH PLAIN {PLAIN}"));
-                    assert!(signed_in.starts_with("235"), "{what}: {signed_in}");
-                    let from = session.smtp(&format!("MAIL FROM:<{ALICE}>"));
-                    assert!(from.starts_with("250"), "{what}: {from}");
-                    let answer = session.smtp("RCPT TO:<carl@example.org>");
-                    let expected = if open { "250" } else { "451 4.3.5" };
-                    assert!(answer.starts_with(expected), "{what}: {answer}");
+                    let expected = if open { "250" } else { "451" };
+                    assert_eq!(rcpt(&postfix, pki), expected, "{what}");
                 }
             });
         }
     });
+}
+
+/// An answer of ours would overrule what Postfix was told to do without one.
+#[test]
+fn inv_27_postfix_does_as_chosen_where_the_view_is_too_old() {
+    let company = Company::new();
+    let order = company.publish();
+    company.tell(&order);
+    company.go_to("2020-07-11T07:00:00Z");
+    let (port, pki) = (free_port(), Pki::new());
+    let listen = Listen::Tcp(([127, 0, 0, 1], port).into());
+    let listener = company
+        .runtime
+        .block_on(Listener::bind(&listen, Admit::Group));
+    let serve = postfix::serve(company.gate.clone(), listener.unwrap());
+    company.runtime.spawn(serve);
+    let Some(dovecot) = dovecot(Trouble::gone().port(), true) else {
+        return;
+    };
+    let start = |open| Postfix::start(port, dovecot.login_port, &pki, open);
+    let (Some(closed), Some(open)) = (start(false), start(true)) else {
+        return;
+    };
+    assert_eq!(rcpt(&closed, &pki), "554", "the verdict of a fresh view");
+    assert_eq!(rcpt(&open, &pki), "554");
+    company.world.clock.advance(SignedDuration::from_mins(11));
+    assert_eq!(rcpt(&closed, &pki), "451");
+    assert_eq!(rcpt(&open, &pki), "250");
+    company.go_to("2020-07-11T07:12:00Z");
+    assert_eq!(rcpt(&open, &pki), "554");
 }
 
 /// It knows no other choice; and never a yes from who does not say where to pass on to.

@@ -14,6 +14,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use countermand_core::actor::Actor;
 use countermand_core::change::Commit;
+use countermand_core::index::Fact;
 use countermand_core::verdict::GatePolicy;
 use serde::Deserialize;
 use serde_json::json;
@@ -176,12 +177,20 @@ impl Feed {
         }
     }
 
-    async fn part(&self, since: Option<i64>, followed: Followed) -> Response<Body> {
+    async fn part(&self, since: Option<i64>, mut followed: Followed) -> Response<Body> {
         // So that the index knows of every fact among these whether it concerns a verdict.
         if self.live.follow().await.is_err() {
             return away("the database does not answer");
         }
-        let concern = self.live.view().concern(&followed.facts);
+        let concern = {
+            let view = self.live.view();
+            if followed.anew {
+                // Until somebody has set a mode, the config's holds, and stands in no fact.
+                let settings = Fact::Settings(view.settings().clone());
+                followed.facts.push(settings);
+            }
+            view.concern(&followed.facts)
+        };
         let part = Part {
             since: since.filter(|_| !followed.anew),
             version: followed.version,
