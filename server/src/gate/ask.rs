@@ -193,7 +193,7 @@ impl Gate {
         if self.config.max_view_age.after(fresh_at) < now {
             // What has been decided since is unknown. A door whose last view had nobody to refuse
             // stays open; for any other its owner has said what it does.
-            return if observing || !enforces(&view, fresh_at) {
+            return if observing || !enforces(&view, was_of(&view, fresh_at)) {
                 Outcome::Answer(Box::new(Answer::open_unseen()))
             } else {
                 Outcome::TooOld
@@ -311,6 +311,14 @@ pub(super) fn too_old(age: Duration) -> String {
             age.as_secs()
         ),
     }
+}
+
+/// Of which time a view is that is known to have been current at `fresh_at`: of no earlier one than its
+/// youngest publication, whatever another machine's clock says.
+fn was_of(view: &Index, fresh_at: Timestamp) -> Timestamp {
+    let standing = view.orders().filter_map(|order| order.standing());
+    let published = standing.map(|published| published.at);
+    published.fold(fresh_at, Timestamp::max)
 }
 
 fn enforces(view: &Index, at: Timestamp) -> bool {

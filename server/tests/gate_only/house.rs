@@ -208,7 +208,11 @@ impl House {
                 let head = mail.split("\r\n\r\n").next().unwrap().to_owned();
                 if head.contains(subject) {
                     let line = head.lines().find_map(|line| line.strip_prefix("To: "));
-                    to.push(line.unwrap().trim_matches(['<', '>']).to_owned());
+                    let (_, address) = line
+                        .unwrap()
+                        .rsplit_once(' ')
+                        .unwrap_or(("", line.unwrap()));
+                    to.push(address.trim_matches(['<', '>']).to_owned());
                 }
             }
         }

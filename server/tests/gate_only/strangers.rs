@@ -88,7 +88,7 @@ fn what_makes_no_sense_is_not_taken() {
     let post = |body: &str| call(&house, PATHS[1], FOLLOW, body.as_bytes());
     for (body, status) in [
         ("", 400),
-        ("[]", 400),
+        ("[1]", 400),
         (r#"{"unheard":[]}"#, 400),
         (r#"{"installation":"another's"}"#, 409),
     ] {
