@@ -230,6 +230,7 @@ impl Spool {
         for filed in files {
             let Some((batch, _)) = self.read(filed.number)? else {
                 self.books().forget(&[filed], &Batch::default());
+                self.show();
                 continue;
             };
             bytes += filed.bytes;
