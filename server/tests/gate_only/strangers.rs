@@ -1,5 +1,8 @@
 //! Who asks the main server for the view without being one of its gates, or hands over what makes no sense.
 
+use countermand::live::part::Part;
+use serde_json::json;
+
 use crate::house::{FOLLOW, House, SECRET};
 use crate::support::http::{Reply, send};
 
@@ -85,18 +88,59 @@ fn a_gate_with_a_wrong_secret_says_so() {
 fn what_makes_no_sense_is_not_taken() {
     let house = House::new();
     let _main = house.main(&[]);
+    let view = call(&house, PATHS[0], FOLLOW, b"");
+    let view = Part::decode(&view.body).unwrap();
+    let ours = |what: serde_json::Value| {
+        let mut batch = json!({ "installation": view.installation });
+        batch
+            .as_object_mut()
+            .unwrap()
+            .extend(what.as_object().unwrap().clone());
+        batch.to_string()
+    };
+    let refusal = |person: u32, known: &str| {
+        json!({ "refusals": [{
+            "fingerprint": 1, "at": "2999-01-01T00:00:00Z", "person": person, "certain": true,
+            "unknown_device": false, "orders": [], "known": known,
+        }] })
+    };
     let post = |body: &str| call(&house, PATHS[1], FOLLOW, body.as_bytes());
+    let order = "00000000-0000-7000-8000-000000000000";
+    let too_many: Vec<_> = (0..1001)
+        .map(|_| json!({ "person": 0, "orders": [] }))
+        .collect();
     for (body, status) in [
-        ("", 400),
-        ("[1]", 400),
-        (r#"{"unheard":[]}"#, 400),
-        (r#"{"installation":"another's"}"#, 409),
+        (String::new(), 400),
+        ("[1]".to_owned(), 400),
+        (ours(json!({ "unheard": [] })), 400),
+        (json!({ "installation": "another's" }).to_string(), 409),
+        (ours(refusal(4_000, "{}")), 422),
+        (ours(refusal(0, "no JSON")), 422),
+        (
+            ours(json!({ "kicked": [{ "person": 0, "orders": [order] }] })),
+            422,
+        ),
+        (ours(json!({ "kicked": too_many })), 422),
     ] {
-        let reply = post(body);
-        assert_eq!(reply.status, status, "{body}");
-        assert_eq!(
-            reply.header("content-type"),
-            Some("application/problem+json")
-        );
+        let reply = post(&body);
+        assert_eq!(reply.status, status, "{body}: {}", reply.text());
+        let media_type = reply.header("content-type");
+        assert_eq!(media_type, Some("application/problem+json"));
     }
+    let ended = || {
+        let entries = house.answers(&["--as", "root@corp.test", "audit", "log", "--last", "50"]);
+        entries.to_string().matches("sessions.end").count()
+    };
+    assert_eq!(ended(), 0, "nothing of it was put on record");
+
+    let sound = ours(json!({ "kicked": [{ "person": 0, "orders": [] }] }));
+    assert_eq!(post(&sound).status, 204);
+    assert_eq!(ended(), 1);
+    assert_eq!(post(&ours(refusal(0, "{}"))).status, 204);
+    let reference = countermand_core::id::refusal_ref(1);
+    let found = house.explain(&reference).unwrap();
+    assert!(
+        !found.to_string().contains("2999"),
+        "no clock but ours: {found}"
+    );
 }

@@ -20,7 +20,7 @@ use crate::live::part::{Part, name_of};
 pub use call::{CallError, Caller};
 
 /// Between two questions, so that a day of many commits is not one of as many questions.
-const BETWEEN: Duration = Duration::from_millis(50);
+const BETWEEN: Duration = Duration::from_millis(100);
 /// After one that failed.
 const PAUSE: Duration = Duration::from_millis(500);
 /// As long as the disk takes nothing, everything is asked for only so often.
