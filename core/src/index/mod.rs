@@ -248,6 +248,11 @@ impl Index {
             .collect()
     }
 
+    /// What decides where a fact is missing.
+    pub fn policy(&self) -> &GatePolicy {
+        &self.policy
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -269,7 +269,7 @@ impl Gate {
             };
             verdict.decision = verdict
                 .decision
-                .max(self.config.unknown_device)
+                .max(view.policy().unknown_device)
                 .min(most.max(verdict.decision));
         }
         verdict
