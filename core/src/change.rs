@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::actor::{Actor, Operator};
@@ -66,7 +66,7 @@ impl Step {
 }
 
 /// Somebody was refused at a door.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
     /// See [`crate::verdict::Verdict::fingerprint`].
     pub fingerprint: u64,
@@ -83,7 +83,7 @@ pub struct Refusal {
 }
 
 /// Somebody whose refusal is on record was refused again for the same cause, so many times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedAgain {
     pub fingerprint: u64,
     pub times: u64,
@@ -91,7 +91,7 @@ pub struct RefusedAgain {
 }
 
 /// A person's mail sessions were ended, because their verdict turned.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kick {
     pub person: Option<PersonId>,
     /// Orders that refuse; none where a fallback does.

@@ -163,6 +163,13 @@ impl App {
         Ok(self.commit(actor, change).await?)
     }
 
+    /// A name by which other servers know this installation. It is another after a backup took the database's
+    /// place: numbers may stand for others then.
+    pub async fn installation(&self) -> Result<String> {
+        let restored = self.store.last_restore().await?;
+        Ok(self.seal.name_of_installation(restored))
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
+use super::keeper::{Keeper, KeeperError};
 use crate::clock::Clock;
-use crate::store::{Result, Store};
 
 /// How long an answer waits for its record.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ struct Books {
 
 #[derive(Debug)]
 pub struct Recorder {
-    store: Arc<Store>,
+    keeper: Keeper,
     clock: Arc<dyn Clock>,
     books: Mutex<Books>,
     news: Notify,
@@ -80,9 +80,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
+    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
         Recorder {
-            store,
+            keeper,
             clock,
             books: Mutex::default(),
             news: Notify::new(),
@@ -223,22 +223,22 @@ impl Recorder {
     }
 
     /// Writes everything that is not written yet.
-    pub async fn flush(&self) -> Result<()> {
+    pub async fn flush(&self) -> Result<(), KeeperError> {
         self.write_waiting().await?;
         self.write_claims().await?;
         self.write_repeats().await
     }
 
-    async fn commit(&self, change: Change) -> Result<()> {
+    async fn commit(&self, change: Change) -> Result<(), KeeperError> {
         let commit = Commit {
             actor: Actor::System("gate".to_owned()),
             at: self.clock.now(),
             change,
         };
-        self.store.commit(&commit).await.map(|_| ())
+        self.keeper.commit(commit).await
     }
 
-    async fn write_waiting(&self) -> Result<()> {
+    async fn write_waiting(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
             let batch: Vec<Refusal> = {
@@ -259,7 +259,7 @@ impl Recorder {
         }
     }
 
-    async fn write_claims(&self) -> Result<()> {
+    async fn write_claims(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
             let batch: Vec<Claim> = self.books().claims.iter().take(BATCH).cloned().collect();
@@ -280,7 +280,7 @@ impl Recorder {
         }
     }
 
-    async fn write_repeats(&self) -> Result<()> {
+    async fn write_repeats(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
             let batch: Vec<RefusedAgain> = {

@@ -95,9 +95,6 @@ pub fn refuse(reason: &str) -> String {
     format!("action=554 5.7.1 {}\n\n", one_line(reason))
 }
 
-/// Asks to come back: nobody can say now.
-pub const NO_VERDICT: &str = "action=451 4.3.5 Whether this device may send mail can't be told just now; try again later\n\n";
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -26,8 +26,9 @@ use self::shapes::{Answered, Post};
 use super::compose::Desk;
 use super::lease::Held;
 use super::office::Brief;
-use super::{pace, trust};
+use super::pace;
 use crate::store::{Claim, Outcome, Settled, StoreError};
+use crate::trust;
 
 /// How many requests may be under way at once.
 pub const SESSIONS: usize = 16;
