@@ -32,11 +32,10 @@ pub trait Office: Send + Sync {
         None
     }
 
-    /// Whether this server can announce at the channel. Another on the same database may: what this one
-    /// can't, it leaves to that one.
-    fn reaches(&self, order: OrderId, channel: PersonId) -> bool {
-        let _ = (order, channel);
-        true
+    /// Channels at which orders were announced and this server can't. Another on the same database may:
+    /// what this one can't, it leaves to that one.
+    fn lacks(&self) -> Vec<PersonId> {
+        Vec::new()
     }
 
     /// Why a notice that waited for a retry has outlived what it is about, if it has.
