@@ -212,7 +212,7 @@ impl Gate {
                 .filter_map(|r| view.device(r.device?))
                 .all(|d| d.person == verdict.person);
         drop(view);
-        let fingerprint = verdict.fingerprint(&asked.question);
+        let fingerprint = verdict.fingerprint(&asked.question, asked.vouched);
         let reference = refusal_ref(fingerprint);
         let answer = Answer {
             decision: if observing {
