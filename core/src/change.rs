@@ -119,6 +119,16 @@ pub struct Purge {
     pub words: String,
 }
 
+/// A person's own word for a device of theirs.
+#[derive(Clone, Debug)]
+pub struct OwnWord {
+    pub recognition: Recognition,
+    /// Whose notice of a refusal proves that they may speak. It does once.
+    pub order: OrderId,
+    /// The version of the facts by which nothing spoke against it. Others since then are a conflict.
+    pub as_of: i64,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -152,6 +162,7 @@ pub enum Change {
     /// Who came with which device key. Whether it was the first time is found out in the transaction.
     Claims(Vec<Claim>),
     Recognise(Recognition),
+    OwnWord(OwnWord),
     /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
     /// another version in the database means that somebody was quicker.
     Order {
@@ -250,10 +261,11 @@ impl Change {
                     json!({ "source": source, "reports": reports.len() }),
                 )
             }
-            Change::Recognise(r) => say(
+            Change::Recognise(r) => say("device.recognise".into(), None, recognised(r)),
+            Change::OwnWord(word) => say(
                 "device.recognise".into(),
-                None,
-                json!({ "key": r.key, "person": r.person, "same_as": r.same_as, "reason": r.reason }),
+                Some(word.order),
+                recognised(&word.recognition),
             ),
             Change::Order {
                 order,
@@ -337,4 +349,8 @@ impl Change {
             | Change::Counted { .. } => None,
         }
     }
+}
+
+fn recognised(r: &Recognition) -> serde_json::Value {
+    json!({ "key": r.key, "person": r.person, "same_as": r.same_as, "reason": r.reason })
 }

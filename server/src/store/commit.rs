@@ -3,8 +3,8 @@
 use countermand_core::change::{Change, Commit, Step};
 
 use super::{
-    Result, Store, StoreError, access, bounces, channels, claims, devices, orders, people,
-    refusals, retraction, stops,
+    Result, Store, StoreError, access, bounces, channels, claims, devices, orders, own_word,
+    people, refusals, retraction, stops,
 };
 use crate::failpoint::{self, Moment};
 
@@ -38,6 +38,7 @@ impl Store {
             }
             Change::Claims(all) => claims::save(&mut write, all).await?,
             Change::Recognise(recognition) => devices::recognise(&mut write, recognition).await?,
+            Change::OwnWord(word) => own_word::save(&mut write, word, commit.at).await?,
             Change::Order {
                 order,
                 step: Step::Cause,

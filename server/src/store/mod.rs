@@ -17,6 +17,7 @@ mod devices;
 mod follow;
 mod maintain;
 mod orders;
+mod own_word;
 mod people;
 mod receipts;
 mod refusals;

@@ -1,10 +1,11 @@
 //! Device keys that people came with, and keys that are recognised.
 
-use countermand::store::{StoreError, Touched};
-use countermand_core::change::Change;
+use countermand::store::{Outcome, StoreError, Touched};
+use countermand_core::change::{Change, OwnWord};
 use countermand_core::fleet::{Claim, Recognition};
 use countermand_core::id::PersonId;
 use countermand_core::index::Fact;
+use countermand_core::notice::Kind;
 use countermand_core::platform::Platform;
 
 use crate::fixture::{Db, by_somebody, keys, person, refusal, report, t};
@@ -14,6 +15,8 @@ on_both!(
     inv_05_a_recognised_key_is_a_device_until_a_report_takes_it_in,
     inv_34_a_word_that_does_not_fit_changes_nothing,
     a_refusal_of_an_unknown_device_is_remembered_as_one,
+    very_many_claims_are_one_commit,
+    inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by,
 );
 
 fn claim(key: &str, person: u32, at: i64) -> Claim {
@@ -69,7 +72,7 @@ async fn inv_05_a_key_stays_with_whom_it_came_with_first(db: &Db) {
 
     // Who follows and who builds anew know the same.
     let followed = other.follow(before).await.unwrap().unwrap();
-    let touched = Touched::Claims(vec!["eas:new".into(), "cred:b".into()]);
+    let touched = Touched::Claims(vec!["cred:b".into(), "eas:new".into()]);
     assert_eq!(followed.touched, [touched], "what was known is no news");
     let claims = |facts: Vec<Fact>| {
         let claims = facts.into_iter().filter(|f| matches!(f, Fact::Claim(_)));
@@ -177,6 +180,69 @@ async fn inv_34_a_word_that_does_not_fit_changes_nothing(db: &Db) {
         Some(PersonId(1)),
         "no report says whose it is"
     );
+}
+
+async fn very_many_claims_are_one_commit(db: &Db) {
+    staff(db).await;
+    let mut all: Vec<Claim> = (0..1100)
+        .map(|n| claim(&format!("eas:K{n}"), 0, 1))
+        .collect();
+    // Of one chunk, and of another.
+    all.insert(3, claim("eas:K1", 1, 1));
+    all.push(claim("eas:k0", 1, 1));
+    let before = db.put(Change::Claims(all)).await;
+    let first = "SELECT CAST(SUM(is_first) AS BIGINT) FROM device_claim";
+    assert_eq!(db.number(first).await, 1100);
+    let count = "SELECT CAST(COUNT(*) AS BIGINT) FROM device_claim";
+    assert_eq!(db.number(count).await, 1102);
+    let of_bo = db.claims_of_person(PersonId(1)).await.unwrap();
+    assert!(of_bo.iter().all(|claim| !claim.first), "{of_bo:?}");
+    let touched = db.follow(before - 1).await.unwrap().unwrap().facts;
+    assert_eq!(touched.len(), 1102, "all are heard of");
+}
+
+async fn inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by(db: &Db) {
+    staff(db).await;
+    let order = db.publish(1, &[0, 1]).await;
+    let say = async |key: &str, person, as_of| {
+        let change = Change::OwnWord(OwnWord {
+            recognition: word(key, person, None),
+            order,
+            as_of,
+        });
+        db.store.commit(&by_somebody(change, t(0))).await
+    };
+    let as_of = db.version().await.unwrap();
+    // What goes on all the time speaks against nothing.
+    let w = db.worker("w").await;
+    w.send(order, Kind::Order, 0, Outcome::Accepted).await;
+    db.put(Change::Refusals(vec![refusal(1, Some(0), &[order], t(0))]))
+        .await;
+    // A claim, a report, the order's end may.
+    let stale = |result| assert!(matches!(result, Err(StoreError::Conflict)), "{result:?}");
+    db.put(Change::Claims(vec![claim("eas:NEW", 1, 1)])).await;
+    stale(say("eas:NEW", 0, as_of).await);
+    let of_al = report("csv", &["eas:AL"], Some("al@corp.test"), &["com.x"]);
+    let as_of = db.version().await.unwrap();
+    db.put(Change::Reports(vec![of_al])).await;
+    stale(say("eas:NEW", 0, as_of).await);
+    assert!(!db.gave_own_word(order, PersonId(0)).await.unwrap());
+    let as_of = db.version().await.unwrap();
+    w.send(order, Kind::Order, 1, Outcome::Accepted).await;
+    say("eas:NEW", 0, as_of).await.unwrap();
+    assert!(db.gave_own_word(order, PersonId(0)).await.unwrap());
+    // Of two at once the second is judged anew.
+    stale(say("eas:NEW", 1, as_of).await);
+    let as_of = db.version().await.unwrap();
+    match say("eas:OTHER", 0, as_of).await {
+        Err(StoreError::Unsupported(why)) => assert!(why.contains("once"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    say("eas:OTHER", 1, as_of).await.unwrap();
+    let second = db.publish(2, &[0]).await;
+    assert!(!db.gave_own_word(second, PersonId(0)).await.unwrap());
+    let entry = db.audit_newest(Some(order), 1).await.unwrap().remove(0);
+    assert_eq!(entry.action, "device.recognise");
 }
 
 async fn a_refusal_of_an_unknown_device_is_remembered_as_one(db: &Db) {
