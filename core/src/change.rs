@@ -16,6 +16,7 @@ use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::{Key, Kind};
 use crate::order::{Order, RetractAnswer};
+use crate::verdict::Fallback;
 
 /// A change, by whom and when.
 #[derive(Clone, Debug)]
@@ -74,8 +75,8 @@ pub struct Refusal {
     pub person: Option<PersonId>,
     /// Whether it is sure that this was the person: what is not earns them no notice of it.
     pub certain: bool,
-    /// Whether it was for a device that is not known: then no app is what has to go.
-    pub unknown_device: bool,
+    /// What was missing, where that decided: then an app is not, or not for certain, what has to go.
+    pub missing: Option<Fallback>,
     /// Orders that refused, for corrections.
     pub orders: BTreeSet<OrderId>,
     /// Question and verdict as JSON: what was known then.
@@ -102,6 +103,9 @@ pub struct Kick {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounce {
     pub key: Key,
+    /// How many attempts came before the one that came back, where the bounce tells: that of another says
+    /// nothing of the last.
+    pub attempt: Option<u32>,
     /// What the mail server said.
     pub words: String,
 }

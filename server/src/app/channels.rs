@@ -110,7 +110,7 @@ impl App {
             devices: Vec::new(),
             link: link.clone(),
             was_refused: false,
-            unknown_device: false,
+            missing: None,
             still_forbidden,
         };
         let words = render(kind, &context).map_err(|e| e.to_string())?;

@@ -64,12 +64,12 @@ impl Office for App {
         Some(domain.to_owned())
     }
 
-    fn mark(&self, key: &Key) -> Option<Mark> {
+    fn mark(&self, key: &Key, attempt: u32) -> Option<Mark> {
         let notices = &self.config.notices;
         if !notices.bounces.is_on() {
             return None;
         }
-        let text = mark::write(key, &self.seal);
+        let text = mark::write(key, attempt, &self.seal);
         Some(Mark {
             envelope_from: notices.bounces.envelope(&notices.from, &text)?,
             text,

@@ -83,7 +83,7 @@ impl World<'_> {
             at: now,
             person: verdict.person,
             certain,
-            unknown_device: false,
+            missing: None,
             orders: orders.clone(),
             known: "{}".to_owned(),
         };

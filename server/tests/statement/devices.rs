@@ -7,7 +7,7 @@ use countermand::store::Outcome;
 use countermand_core::actor::Actor;
 use countermand_core::fleet::{DeviceKey, IncomingApp, IncomingReport, Visibility};
 use countermand_core::notice::{Kind, token};
-use countermand_core::verdict::{Channel, Question};
+use countermand_core::verdict::{Channel, Fallback, Question};
 use jiff::SignedDuration;
 
 use crate::support::house::{House, MIA, SAM, TITLE, Visitor};
@@ -259,7 +259,7 @@ async fn the_notice_tells_every_way_and_no_reference() {
         person,
         kind: Kind::Blocked,
     };
-    let letter = |unknown_device| {
+    let letter = |missing| {
         use countermand::outbox::office::{Brief, Office as _};
         let was_refused = true;
         house
@@ -267,11 +267,11 @@ async fn the_notice_tells_every_way_and_no_reference() {
             .write(&Brief {
                 key,
                 was_refused,
-                unknown_device,
+                missing,
             })
             .unwrap()
     };
-    let mail = letter(true);
+    let mail = letter(Some(Fallback::UnknownDevice));
     for words in [
         "Enrol it",
         "give the reference",
@@ -283,5 +283,19 @@ async fn the_notice_tells_every_way_and_no_reference() {
     }
     assert!(!mail.text.contains(&reference) && !mail.text.contains("new-one"));
     assert!(!mail.text.contains("Remove the app"), "{}", mail.text);
-    assert!(letter(false).text.contains("Remove the app"));
+    assert!(letter(None).text.contains("Remove the app"));
+    // Each says what is the matter, and whom to ask.
+    for (missing, words) in [
+        (Fallback::NoDeviceKey, "did not say which one it is"),
+        (
+            Fallback::AmbiguousKey,
+            "More than one device goes by its name",
+        ),
+        (Fallback::Stale, "What is on the device is not known"),
+    ] {
+        let mail = letter(Some(missing));
+        assert!(mail.text.contains(words), "{}", mail.text);
+        assert!(mail.text.contains("ask the helpdesk"), "{}", mail.text);
+        assert!(!mail.text.contains("Remove the app from"), "{}", mail.text);
+    }
 }

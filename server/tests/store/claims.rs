@@ -7,6 +7,7 @@ use countermand_core::id::PersonId;
 use countermand_core::index::Fact;
 use countermand_core::notice::Kind;
 use countermand_core::platform::Platform;
+use countermand_core::verdict::Fallback;
 
 use crate::fixture::{Db, by_somebody, keys, person, refusal, report, t};
 
@@ -247,21 +248,27 @@ async fn inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by(d
 
 async fn a_refusal_of_an_unknown_device_is_remembered_as_one(db: &Db) {
     let order = db.publish(1, &[0, 1]).await;
-    let refused = |fingerprint, certain, unknown_device| {
+    let refused = |fingerprint, certain, missing| {
         let mut refusal = refusal(fingerprint, Some(0), &[order], t(0));
         refusal.certain = certain;
-        refusal.unknown_device = unknown_device;
+        refusal.missing = missing;
         Change::Refusals(vec![refusal])
     };
-    for (n, certain, unknown, expected) in [
-        (1, false, true, false),
-        (2, true, false, false),
-        (3, true, true, true),
-        (4, true, false, true),
+    let (unknown, no_key) = (Some(Fallback::UnknownDevice), Some(Fallback::NoDeviceKey));
+    for (n, certain, missing, expected) in [
+        (1, false, unknown, None),
+        (2, true, None, None),
+        (3, true, no_key, no_key),
+        (4, true, None, None),
+        (5, false, no_key, None),
+        (6, true, unknown, unknown),
+        (7, true, None, unknown),
     ] {
-        db.put(refused(n, certain, unknown)).await;
+        db.put(refused(n, certain, missing)).await;
+        let told = db.missing_when_refused(order, PersonId(0)).await.unwrap();
+        assert_eq!(told, expected, "{n}");
         let known = db.was_unknown_device(order, PersonId(0)).await.unwrap();
-        assert_eq!(known, expected, "{n}");
+        assert_eq!(known, expected == unknown, "{n}");
     }
     assert!(!db.was_unknown_device(order, PersonId(1)).await.unwrap());
 }

@@ -140,7 +140,7 @@ async fn write<'a>(
     let brief = Brief {
         key,
         was_refused: false,
-        unknown_device: false,
+        missing: None,
     };
     let words = desk.office.announce(&brief).map_err(NoPost::Never)?;
     let channel = channels.all.iter().find(|c| c.config.name == words.channel);
