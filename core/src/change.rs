@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::actor::{Actor, Operator};
 use crate::audit::Statement;
 use crate::exemption::{Attestation, Exemption};
-use crate::fleet::{Claim, IncomingReport, PersonRow, Recognition};
+use crate::fleet::{Claim, DeviceKey, IncomingReport, PersonRow, Recognition};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::{Key, Kind};
@@ -133,6 +133,15 @@ pub struct OwnWord {
     pub as_of: i64,
 }
 
+/// A word by which a device was recognised is taken back.
+#[derive(Clone, Debug)]
+pub struct Forget {
+    pub key: DeviceKey,
+    /// Whose it was by that. Found out in the transaction.
+    pub person: Option<PersonId>,
+    pub reason: String,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -167,6 +176,7 @@ pub enum Change {
     Claims(Vec<Claim>),
     Recognise(Recognition),
     OwnWord(OwnWord),
+    Forget(Forget),
     /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
     /// another version in the database means that somebody was quicker.
     Order {
@@ -266,6 +276,11 @@ impl Change {
                 )
             }
             Change::Recognise(r) => say("device.recognise".into(), None, recognised(r)),
+            Change::Forget(f) => say(
+                "device.forget".into(),
+                None,
+                json!({ "key": f.key, "person": f.person, "reason": f.reason }),
+            ),
             Change::OwnWord(word) => say(
                 "device.recognise".into(),
                 Some(word.order),

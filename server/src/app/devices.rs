@@ -4,7 +4,7 @@
 //! comes, `[when_unknown] no_report` of each order decides.
 
 use countermand_core::actor::{Act, Actor};
-use countermand_core::change::Change;
+use countermand_core::change::{Change, Forget};
 use countermand_core::fleet::{
     Claim, Device, DeviceKey, FormFactor, Ownership, Recognition, Visibility, fold,
 };
@@ -86,6 +86,17 @@ pub struct Recognised {
     pub decision: Decision,
 }
 
+/// What was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Forgotten {
+    pub key: DeviceKey,
+    /// Whose the word had said that it was.
+    pub person: Option<String>,
+    pub at: Timestamp,
+    /// What a door says of it from now on, as in enforce mode.
+    pub decision: Decision,
+}
+
 impl App {
     /// What is known of a device key, or of the person at an address.
     pub async fn whose(&self, actor: &Actor, asked: &str) -> Result<Whose> {
@@ -147,6 +158,39 @@ impl App {
         let change = Change::Recognise(recognition.clone());
         self.commit_at(actor, at, change).await?;
         Ok(self.recognised(recognition, at))
+    }
+
+    /// Takes back the word by which a device was recognised. What a report says stands.
+    pub async fn forget(&self, actor: &Actor, key: &DeviceKey, reason: &str) -> Result<Forgotten> {
+        self.authorise(actor, Act::Recognise).await?;
+        if reason.trim().is_empty() {
+            return Err(AppError::Input(
+                "taking a word back takes a few words on why: they stand in the record".into(),
+            ));
+        }
+        let email = {
+            let view = self.live.view();
+            let person = view.devices_called(key).find_map(|d| d.person);
+            person.and_then(|p| address(&view, p))
+        };
+        let at = self.now();
+        let change = Change::Forget(Forget {
+            key: key.clone(),
+            person: None,
+            reason: reason.trim().to_owned(),
+        });
+        self.commit_at(actor, at, change).await?;
+        let question = Question {
+            person: email.clone(),
+            keys: vec![key.clone()],
+            channel: Channel::Activesync,
+        };
+        Ok(Forgotten {
+            key: key.clone(),
+            person: email,
+            at,
+            decision: self.live.view().verdict(&question, at).decision,
+        })
     }
 
     /// What follows from a word that was taken.

@@ -30,6 +30,7 @@ mod stops;
 mod together;
 mod turns;
 mod unreached;
+mod words;
 mod workers;
 mod write;
 

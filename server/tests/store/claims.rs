@@ -1,7 +1,7 @@
 //! Device keys that people came with, and keys that are recognised.
 
 use countermand::store::{Outcome, StoreError, Touched};
-use countermand_core::change::{Change, OwnWord};
+use countermand_core::change::{Change, Forget, OwnWord};
 use countermand_core::fleet::{Claim, Recognition};
 use countermand_core::id::PersonId;
 use countermand_core::index::Fact;
@@ -18,6 +18,7 @@ on_both!(
     a_refusal_of_an_unknown_device_is_remembered_as_one,
     very_many_claims_are_one_commit,
     inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by,
+    inv_05_a_word_that_is_taken_back_takes_what_it_gave_and_no_more,
 );
 
 fn claim(key: &str, person: u32, at: i64) -> Claim {
@@ -244,6 +245,82 @@ async fn inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by(d
     assert!(!db.gave_own_word(second, PersonId(0)).await.unwrap());
     let entry = db.audit_newest(Some(order), 1).await.unwrap().remove(0);
     assert_eq!(entry.action, "device.recognise");
+}
+
+async fn inv_05_a_word_that_is_taken_back_takes_what_it_gave_and_no_more(db: &Db) {
+    staff(db).await;
+    let of = |key: &'static str, owner| report("csv", &[key], owner, &[]);
+    let recognise = async |key: &str, person, same_as| {
+        db.put(Change::Recognise(word(key, person, same_as))).await;
+    };
+    let forget = async |key: &str| {
+        let forget = Forget {
+            key: key.parse().unwrap(),
+            person: None,
+            reason: "in error".to_owned(),
+        };
+        let commit = by_somebody(Change::Forget(forget), t(0));
+        db.store.commit(&commit).await
+    };
+    let said = async |key: &str| {
+        let key = &keys(&[key])[0];
+        let followed = db.index().await;
+        let device = followed.devices_called(key).next();
+        device.map(|device| device.person.map(|p| p.0))
+    };
+    db.put(Change::Reports(vec![
+        of("eas:AL", Some("al@corp.test")),
+        of("eas:NOBODYS", None),
+    ]))
+    .await;
+    let before = db.facts().await;
+    // Of an unknown device: all of it, another name by a further word too.
+    recognise("eas:NEW", 0, None).await;
+    recognise("eas:ROTATED", 0, Some("eas:NEW")).await;
+    recognise("eas:NEW", 1, None).await;
+    let since = db.version().await.unwrap();
+    forget("eas:NEW").await.unwrap();
+    assert_eq!(
+        (said("eas:NEW").await, said("eas:ROTATED").await),
+        (None, None)
+    );
+    let entry = db.audit_newest(None, 1).await.unwrap().remove(0);
+    assert_eq!(entry.action, "device.forget");
+    assert!(entry.details.contains("\"person\":1"), "{}", entry.details);
+    let followed = db.follow(since).await.unwrap().unwrap();
+    assert!(matches!(&followed.facts[..], [Fact::Device(d)] if d.keys.is_empty()));
+    for gone in ["eas:NEW", "eas:ROTATED", "eas:AL", "eas:NEVER"] {
+        match forget(gone).await {
+            Err(StoreError::Unsupported(why)) => assert!(why.contains("nobody's word"), "{why}"),
+            other => panic!("{gone}: {other:?}"),
+        }
+    }
+    // Of a device that reports know: the name, or whose it is.
+    recognise("eas:RESTORED", 0, Some("eas:AL")).await;
+    recognise("eas:NOBODYS", 1, None).await;
+    forget("eas:RESTORED").await.unwrap();
+    forget("eas:NOBODYS").await.unwrap();
+    assert_eq!(said("eas:AL").await, Some(Some(0)));
+    assert_eq!(
+        (said("eas:RESTORED").await, said("eas:NOBODYS").await),
+        (None, Some(None))
+    );
+    let after = db.facts().await;
+    assert_eq!(
+        after.len(),
+        before.len() + 1,
+        "a device without a name is left"
+    );
+    // What a report has said since is the report's.
+    recognise("eas:LATER", 0, None).await;
+    db.put(Change::Reports(vec![of("eas:LATER", None)])).await;
+    forget("eas:LATER").await.unwrap();
+    assert_eq!(said("eas:LATER").await, Some(None), "it did not say whose");
+    recognise("eas:LATER", 0, None).await;
+    db.put(Change::Reports(vec![of("eas:LATER", Some("al@corp.test"))]))
+        .await;
+    assert!(forget("eas:LATER").await.is_err());
+    assert_eq!(said("eas:LATER").await, Some(Some(0)));
 }
 
 async fn a_refusal_of_an_unknown_device_is_remembered_as_one(db: &Db) {
