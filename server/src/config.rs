@@ -30,6 +30,20 @@ pub struct Config {
     pub notices: NoticesConfig,
     pub gate: GateConfig,
     pub follow: FollowConfig,
+    pub import: ImportConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportConfig {
+    /// A larger file is not read: it would be held in memory several times over.
+    pub max_mib: u64,
+}
+
+impl Default for ImportConfig {
+    fn default() -> Self {
+        ImportConfig { max_mib: 512 }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -14,6 +14,7 @@ pub mod mode;
 pub mod notices;
 pub mod office;
 pub mod operators;
+pub mod own_word;
 pub mod publish;
 pub mod purge;
 pub mod rehearse;

@@ -15,6 +15,9 @@ impl Config {
         notices.smtp.check().map_err(|e| e.to_string())?;
         (notices.test.smtp.check()).map_err(|e| e.of_tests())?;
         channels::check(&notices.channels)?;
+        if self.import.max_mib == 0 {
+            return Err("[import] max_mib: expected a number above zero, such as 512".to_owned());
+        }
         self.gate.check().map_err(|e| format!("[gate] {e}"))?;
         let follow = self.follow.check(&self.gate);
         follow.map_err(|e| format!("[follow] {e}"))?;

@@ -223,7 +223,7 @@ impl Gate {
                 .filter_map(|r| view.device(r.device?))
                 .all(|d| d.person == verdict.person);
         drop(view);
-        let fingerprint = verdict.fingerprint(&asked.question);
+        let fingerprint = verdict.fingerprint(&asked.question, asked.vouched);
         let reference = refusal_ref(fingerprint);
         let answer = Answer {
             decision: if observing {
@@ -377,9 +377,17 @@ fn refusal(
         // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
         // a device of the person's own, earns that person a notice of it.
         certain: asked.vouched || answer.seen_on_own,
-        unknown_device: !answer.seen_on_own && verdict.fallback == Some(Fallback::UnknownDevice),
+        missing: missing(answer),
         known: known.to_string(),
     }
+}
+
+/// What decided where a fact was missing. Of an app that was seen on a device of theirs the person is told
+/// that, unless it is not known whether it was that device.
+fn missing(answer: &Answer) -> Option<Fallback> {
+    let one_of_several = |f: &Fallback| matches!(f, Fallback::NoDeviceKey | Fallback::AmbiguousKey);
+    let missing = answer.verdict.fallback;
+    missing.filter(|f| !answer.seen_on_own || one_of_several(f))
 }
 
 /// One line that fits a header and an IMAP response: both are ASCII.

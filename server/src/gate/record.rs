@@ -27,6 +27,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Refusals of one commit: no write lasts longer than some tens of milliseconds.
 const BATCH: usize = 100;
+/// Claims of one commit: they are one statement.
+const CLAIMS_AT_ONCE: usize = 500;
 /// Causes that are known to be on record; all are forgotten when there are more, which costs each
 /// one write.
 const MOST_KNOWN: usize = 200_000;
@@ -55,13 +57,17 @@ struct Waiting {
     late: bool,
 }
 
+/// For whom, and whether it is sure: what somebody makes up under a name must not use up what is kept of
+/// the person.
+type Whose = (Option<PersonId>, BTreeSet<OrderId>, bool);
+
 #[derive(Debug, Default)]
 struct Books {
     known: HashSet<u64>,
     waiting: HashMap<u64, Waiting>,
     repeats: HashMap<u64, RefusedAgain>,
     /// New causes of unknown devices in this hour.
-    causes: HashMap<(Option<PersonId>, BTreeSet<OrderId>), u32>,
+    causes: HashMap<Whose, u32>,
     /// Keys that people came with and that are not known to be theirs, as they came.
     claims: VecDeque<Claim>,
     /// The same, by person.
@@ -120,14 +126,15 @@ impl Recorder {
     pub fn claimed(&self, person: PersonId, keys: Vec<DeviceKey>, at: Timestamp) {
         let mut books = self.books();
         let room = MOST_CLAIMS.saturating_sub(books.claims.len());
-        if room == 0 {
+        let known = books.claiming.get(&person);
+        let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(known.map_or(0, HashSet::len)));
+        let mut fresh = keys;
+        fresh.retain(|key| known.is_none_or(|known| !known.contains(key)));
+        fresh.truncate(room);
+        if fresh.is_empty() {
             return;
         }
         let of_person = books.claiming.entry(person).or_default();
-        let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(of_person.len()));
-        let mut fresh = keys;
-        fresh.retain(|key| !of_person.contains(key));
-        fresh.truncate(room);
         of_person.extend(fresh.iter().cloned());
         books.claims.extend(fresh.into_iter().map(|key| Claim {
             key,
@@ -171,7 +178,7 @@ impl Recorder {
             return None;
         }
         if nameless {
-            let whose = (refusal.person, refusal.orders.clone());
+            let whose = (refusal.person, refusal.orders.clone(), refusal.certain);
             let causes = books.causes.entry(whose).or_default();
             *causes += 1;
             if *causes > most_causes {
@@ -262,7 +269,8 @@ impl Recorder {
     async fn write_claims(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
-            let batch: Vec<Claim> = self.books().claims.iter().take(BATCH).cloned().collect();
+            let first = |books: &Books| books.claims.iter().take(CLAIMS_AT_ONCE).cloned().collect();
+            let batch: Vec<Claim> = first(&self.books());
             if batch.is_empty() {
                 return Ok(());
             }

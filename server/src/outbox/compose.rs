@@ -102,7 +102,7 @@ impl Desk {
 
     pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
         let key = claim.key;
-        let (mut earlier, mut was_refused, mut unknown_device) = (Vec::new(), false, false);
+        let (mut earlier, mut was_refused, mut missing) = (Vec::new(), false, None);
         if key.kind != Kind::Order {
             let failed = |e: crate::store::StoreError| NoMail::NotNow(e.to_string());
             earlier = self
@@ -113,8 +113,8 @@ impl Desk {
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
             if key.kind == Kind::Blocked {
-                let unknown = self.store.was_unknown_device(key.order, key.person).await;
-                unknown_device = unknown.map_err(failed)?;
+                let known = self.store.missing_when_refused(key.order, key.person).await;
+                missing = known.map_err(failed)?;
             }
         }
         self.heard_of(&key).map_err(NoMail::NotNow)?;
@@ -124,7 +124,7 @@ impl Desk {
         let brief = Brief {
             key,
             was_refused,
-            unknown_device,
+            missing,
         };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
@@ -133,7 +133,7 @@ impl Desk {
             ("X-Countermand-Order", key.order.to_string()),
             ("X-Countermand-Kind", key.kind.to_string()),
         ];
-        let mark = self.office.mark(&key);
+        let mark = self.office.mark(&key, claim.attempt);
         headers.extend(mark.iter().map(|mark| (MARK_HEADER, mark.text.clone())));
         let mail = NoticeMail {
             from: self.from.clone(),

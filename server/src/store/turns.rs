@@ -77,6 +77,8 @@ pub struct Turn {
     pub limit: usize,
     /// Whose retries it claims along with what is wanted.
     pub lane: Lane,
+    /// But those of these channels, which this server has not: another's sender claims them.
+    pub lacks: Vec<PersonId>,
     /// It has looked a moment ago, and no retry was due.
     pub no_retries: bool,
 }
@@ -114,7 +116,7 @@ impl Store {
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
         let most = if turn.no_retries { 0 } else { turn.limit };
-        let waiting = waiting(&mut write, now, turn.lane, most).await?;
+        let waiting = waiting(&mut write, now, turn, most).await?;
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
             let retries = waiting

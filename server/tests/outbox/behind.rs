@@ -199,7 +199,7 @@ async fn inv_23_who_was_perhaps_refused_after_the_retraction_is_looked_for() {
         at: app.now(),
         person: Some(person),
         certain: false,
-        unknown_device: false,
+        missing: None,
         orders: [order.id].into(),
         known: "{}".to_owned(),
     };

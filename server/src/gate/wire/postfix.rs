@@ -78,8 +78,7 @@ impl PolicyRequest {
         let Some(name) = &self.certificate else {
             return Vec::new();
         };
-        let fingerprint = self.fingerprint.as_deref().map(|f| f.replace(':', ""));
-        [Some(name.clone()), fingerprint]
+        [Some(name.clone()), self.fingerprint.clone()]
             .into_iter()
             .flatten()
             .map(|name| format!("cert:{name}"))
@@ -113,7 +112,7 @@ mod tests {
     fn as_postfix_asks() {
         let request = PolicyRequest::parse(REAL.lines()).unwrap();
         assert_eq!(request.login.as_deref(), Some("alice+mail@corp.test"));
-        assert_eq!(request.keys(), ["cert:Alice's phone", "cert:62A6F2"]);
+        assert_eq!(request.keys(), ["cert:Alice's phone", "cert:62:A6:F2"]);
         assert_eq!(request.remote, Some([192, 0, 2, 7].into()));
     }
 

@@ -141,11 +141,11 @@ async fn write<'a>(
     let brief = Brief {
         key,
         was_refused: false,
-        unknown_device: false,
+        missing: None,
     };
     let words = desk.office.announce(&brief).map_err(NoPost::Never)?;
     let channel = channels.all.iter().find(|c| c.config.name == words.channel);
-    // A retry that another server's sender left: it may have the channel, or the config get it back.
+    // Not claimed where it is known that the channel lacks; so only in the moment of its first publication.
     let channel = channel.ok_or_else(|| {
         NoPost::NotNow(format!(
             "this server's config has no [[notices.channel]] «{}» any more; put it back, or let a server that has it send",
