@@ -78,7 +78,7 @@ async fn session(gate: &Gate, stream: Box<dyn Stream>) {
 }
 
 /// The lines up to the empty one; `None` where none came.
-async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
+pub async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
     let (mut lines, mut size) = (Vec::new(), 0);
     loop {
         let mut line = Vec::new();

@@ -284,3 +284,17 @@ fn detail(status: u16, id: Option<&str>) -> String {
 fn read_id(detail: &str) -> Option<&str> {
     Some(detail.split_once(ID)?.1)
 }
+
+/// What is read in a channel's answer: its name for the message, and how long it asks to be left alone.
+pub fn read_answer(
+    shape: Shape,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+) -> (Option<String>, Option<jiff::SignedDuration>) {
+    let answer = Answer {
+        status: 200,
+        retry_after,
+        body,
+    };
+    (shapes::message_id(shape, &answer), shapes::wait(&answer))
+}

@@ -14,3 +14,12 @@ mod wire;
 
 pub use config::{Password, SmtpConfig, Tls};
 pub use deliver::SmtpSession;
+
+/// How many whole answers a relay gave in these bytes; an error where it does not speak SMTP.
+pub fn answers(mut bytes: Vec<u8>) -> Result<usize, String> {
+    let mut whole = 0;
+    while reply::take(&mut bytes)?.is_some() {
+        whole += 1;
+    }
+    Ok(whole)
+}
