@@ -84,6 +84,19 @@ impl Doveadm {
         }
     }
 
+    /// Asks who is connected under a name that nobody has: shows whether it answers, and takes our key.
+    pub async fn greet(&self) -> Result<(), DoveadmError> {
+        let nobody = json!([["who", { "mask": ["nobody@doctor.invalid"] }, "0"]]);
+        let asked = timeout(PATIENCE, self.post(nobody.to_string()));
+        let timed_out = |_| DoveadmError::TimedOut(self.address.clone(), PATIENCE);
+        let answer = asked.await.map_err(timed_out)??;
+        match wire::read(&answer, 1) {
+            None => Err(DoveadmError::NoResponse),
+            Some(Some(what)) => Err(DoveadmError::Failed(what)),
+            Some(None) => Ok(()),
+        }
+    }
+
     async fn post(&self, body: String) -> Result<Bytes, DoveadmError> {
         let lost =
             |what: &dyn std::fmt::Display| DoveadmError::Lost(format!("{}: {what}", self.address));

@@ -5,13 +5,14 @@
 //! question into an `ask::Asked` and the `ask::Outcome` into its answer, and a line in [`router`].
 
 mod ask;
-mod doveadm;
+pub mod doveadm;
 mod dovecot;
 mod http;
 pub mod metrics;
 mod nginx_mail;
 pub mod page;
 pub mod postfix;
+pub mod probe;
 mod record;
 mod sessions;
 pub mod wire;
@@ -193,17 +194,24 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         .map_or(&[][..], |v| v.as_bytes());
     let secret = gate.config.secret.as_bytes();
     if secret.is_empty() || !bool::from(shown.ct_eq(secret)) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            "The gates answer whoever shows the header X-Countermand-Secret with the value of [gate] secret in \
-             countermand.toml; this request did not. The configurations in deploy/ set it.\n",
-        )
-            .into_response();
+        return stranger();
+    }
+    if let Some(answer) = gate.probed(&request) {
+        return answer;
     }
     match gate.turns.acquire().await {
         Ok(_turn) => next.run(request).await,
         Err(_) => no_verdict(),
     }
+}
+
+fn stranger() -> Response<Body> {
+    (
+        StatusCode::UNAUTHORIZED,
+        "The gates answer whoever shows the header X-Countermand-Secret with the value of [gate] secret in \
+         countermand.toml; this request did not. The configurations in deploy/ set it.\n",
+    )
+        .into_response()
 }
 
 fn no_verdict() -> Response<Body> {

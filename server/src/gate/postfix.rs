@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ask::{Asked, Outcome};
+use super::probe::NoVerdict;
 use super::wire::postfix::{self as wire, LONGEST_LINE, PolicyError, PolicyRequest};
 use super::{Gate, LONGEST, Route};
 use crate::listen::{Listener, Stream};
@@ -112,6 +113,12 @@ async fn answer(
     request: Result<PolicyRequest, PolicyError>,
     began: Instant,
 ) -> (String, bool) {
+    let login = request.as_ref().ok().and_then(|r| r.login.as_deref());
+    match gate.probed_login(login) {
+        None => {}
+        Some(Ok(line)) => return (wire::refuse(&line), true),
+        Some(Err(NoVerdict)) => return (wire::NO_VERDICT.to_owned(), true),
+    }
     let (asked, readable) = match request {
         Ok(request) => match understood(&request) {
             Some(asked) => (asked, true),

@@ -17,5 +17,5 @@ pub mod smtp;
 pub mod survey;
 mod throttle;
 pub mod transport;
-mod trust;
+pub mod trust;
 pub mod worker;

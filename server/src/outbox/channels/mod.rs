@@ -82,6 +82,20 @@ impl Channels {
         })
     }
 
+    /// Whether each can be reached: a connection, encrypted where it is to be, and not a word.
+    pub async fn reach(&self) -> Vec<(String, Result<(), String>)> {
+        let reach = async |receiver: &Receiver| {
+            let connect = http::connect(&receiver.target, &receiver.tls);
+            let patience = self.patience.connect;
+            let reached = match tokio::time::timeout(patience, connect).await {
+                Ok(reached) => reached.map(drop),
+                Err(_) => Err(format!("no connection within {patience:?}")),
+            };
+            (receiver.config.name.clone(), reached)
+        };
+        join_all(self.all.iter().map(reach)).await
+    }
+
     /// Waits no longer than this for an answer.
     pub fn with_patience(mut self, answer: Duration) -> Channels {
         self.patience.answer = answer;
