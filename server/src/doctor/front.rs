@@ -100,7 +100,8 @@ impl Front<'_> {
     async fn forge(&self, report: &mut Report) {
         let probe = self.visit.probe(Wish::Refuse);
         let value = |name: &str| match name.ends_with("-uri") {
-            true => format!("/{FORGED}"),
+            // Else a proxy that believes it would have us judge a request that is no probe's.
+            true => format!("/{FORGED}?{}", probe.device()),
             false => FORGED.to_owned(),
         };
         let values = FORGEABLE.map(|name| (name, value(name)));
@@ -136,9 +137,14 @@ impl Front<'_> {
 
     /// What the proxy does when we have no verdict, and when it is none of our doors.
     async fn without_verdict(&self, report: &mut Report) {
-        let Ok(reply) = self.ask(&self.visit.probe(Wish::NoVerdict), &[]).await else {
+        let probe = self.visit.probe(Wish::NoVerdict);
+        let Ok(reply) = self.ask(&probe, &[]).await else {
             return;
         };
+        if self.visit.is_ours(&probe, &reply.body) {
+            // The clocks are so far apart that nothing but a refusal is to be had; that is a finding of its own.
+            return;
+        }
         if reply.status < 500 {
             return self.open(reply.status, report);
         }

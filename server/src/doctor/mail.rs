@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::timeout;
 
@@ -17,6 +17,8 @@ use super::lines::Lines;
 use super::report::Report;
 use super::{PATIENCE, Visit};
 
+/// For the answer to a key that should not be taken.
+const GUESS: Duration = Duration::from_secs(1);
 /// A bounce that nobody has read for so long: nobody reads them. In seconds.
 const UNREAD: i64 = 10 * 60;
 
@@ -66,11 +68,12 @@ async fn sessions(config: &DoveadmConfig, doveadm: &Doveadm, report: &mut Report
                 address: config.address.clone(),
                 api_key: "not-the-key".to_owned(),
             };
-            let other = Doveadm::new(&other);
-            if let Some(Err(DoveadmError::Status(_))) = match &other {
-                Some(other) => Some(other.greet().await),
-                None => None,
-            } {
+            // Dovecot answers a wrong key late, or hangs up: whatever is no answer is a refusal.
+            let taken = match Doveadm::new(&other) {
+                Some(other) => timeout(GUESS, other.greet()).await,
+                None => return,
+            };
+            if !matches!(taken, Ok(Ok(()))) {
                 report.ok("doveadm", place, "takes our key, and no other");
                 return;
             }
@@ -88,9 +91,11 @@ async fn sessions(config: &DoveadmConfig, doveadm: &Doveadm, report: &mut Report
         Err(error) => error,
     };
     let mend = match said {
-        DoveadmError::Status(_) => "set [gate.doveadm] api_key to Dovecot's doveadm_api_key",
-        _ => {
+        DoveadmError::Lost(_) => {
             "start Dovecot with the `service doveadm` lines of deploy/dovecot/countermand.conf, or correct [gate.doveadm] address"
+        }
+        _ => {
+            "set [gate.doveadm] api_key to Dovecot's doveadm_api_key; it keeps whoever has another one waiting"
         }
     };
     report.failed(

@@ -10,11 +10,14 @@ use super::report::Report;
 
 pub async fn statements(visit: &Visit, report: &mut Report) {
     let url = visit.config.server.public_url.trim_end_matches('/');
-    let id = "public_url";
     let server = match Server::of(url) {
         Ok(server) => server,
         Err(why) => {
-            return report.failed(id, url, [&why, "an address", "correct [server] public_url"]);
+            return report.failed(
+                "public_url",
+                url,
+                [&why, "an address", "correct [server] public_url"],
+            );
         }
     };
     let path = format!("{}/healthz", server.path);
@@ -26,7 +29,7 @@ pub async fn statements(visit: &Visit, report: &mut Report) {
     };
     if let Some(said) = said {
         report.failed(
-            id,
+            "public_url",
             url,
             [
                 &format!("the address that stands in every notice does not lead here: {said}"),
@@ -59,7 +62,7 @@ pub async fn statements(visit: &Visit, report: &mut Report) {
             ],
         );
     } else {
-        report.ok(id, url, "leads here");
+        report.ok("public_url", url, "leads here");
     }
 }
 

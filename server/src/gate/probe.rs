@@ -25,6 +25,8 @@ const TIME: usize = 8;
 const PROOF: usize = 16;
 /// ActiveSync has room for 32 characters.
 const NAME: usize = PREFIX.len() + 1 + TIME + PROOF;
+/// Words of a text that may be one: each costs a hash, and anybody may write a thousand.
+const MOST: usize = 8;
 /// Longer after its making a name gets nothing but a refusal.
 const FRESH: i64 = 120;
 /// RFC 6761: a domain that no mail goes to.
@@ -100,8 +102,13 @@ impl Probe {
 
     /// The probe that a text names, if it names one that was made with this secret.
     pub fn find(secret: &str, text: &str) -> Option<Probe> {
-        let at = text.find(PREFIX)?;
-        let name = text.get(at..at + NAME)?;
+        let places = text.match_indices(PREFIX).take(MOST);
+        places
+            .filter_map(|(at, _)| text.get(at..at + NAME))
+            .find_map(|name| Probe::read(secret, name))
+    }
+
+    fn read(secret: &str, name: &str) -> Option<Probe> {
         let (letter, rest) = name.strip_prefix(PREFIX)?.split_at_checked(1)?;
         let letter = letter.chars().next()?;
         let (_, wish) = Wish::ALL.into_iter().find(|(known, _)| *known == letter)?;
@@ -262,7 +269,7 @@ mod tests {
         for (_, wish) in Wish::ALL {
             let probe = Probe::new("secret", wish, now);
             assert!(probe.device().len() <= 32);
-            let uri = format!("/a?DeviceId={}&b", probe.device());
+            let uri = format!("/a?User=doctor&DeviceId={}&b=doctor", probe.device());
             for text in [&uri, &probe.person()] {
                 assert_eq!(Probe::find("secret", text), Some(probe.clone()));
                 assert_eq!(Probe::find("other", text), None);
