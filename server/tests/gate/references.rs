@@ -68,7 +68,10 @@ async fn shown_at_each_door(house: &House) -> BTreeMap<&'static str, String> {
             "pop3" => "POP3 by nginx",
             _ => "submission by nginx",
         };
-        shown.insert(door, reply.header("auth-status").unwrap().to_owned());
+        shown.insert(
+            door,
+            reply.header("auth-status").unwrap_or_default().to_owned(),
+        );
     }
     shown.insert("Postfix", at_postfix(house).await);
     shown
