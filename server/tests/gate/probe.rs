@@ -19,7 +19,6 @@ async fn each_door(house: &House, probe: &Probe) -> Vec<(u16, String)> {
         "/gate/web-refused",
     ] {
         let reply = house.send("GET", path, &original, "").await;
-        assert_eq!(reply.header("x-countermand-ref"), None, "{path}");
         answers.push((reply.status, reply.text()));
     }
     let person = probe.person();
