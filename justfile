@@ -36,9 +36,13 @@ bench-smoke *arguments:
 bench-notices *arguments:
     cargo run --release --locked --package countermand-bench -- notices {{arguments}}
 
+# Every front door of mail, with the gate and without; as root, for Dovecot and Postfix
+bench-doors *arguments:
+    cargo run --release --locked --package countermand-bench -- doors {{arguments}}
+
 # All figures; --json FILE keeps them
 bench *arguments:
-    cargo run --release --locked --package countermand-bench -- smoke --notices 20000 --planned 1000000 {{arguments}}
+    cargo run --release --locked --package countermand-bench -- smoke --notices 20000 --planned 1000000 --doors {{arguments}}
 
 # Every page with sample data, to look at in a browser: target/pages
 pages:

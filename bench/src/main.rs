@@ -1,5 +1,6 @@
 //! Measures Countermand beside its peers, in one run, in release builds.
 
+mod doors;
 mod engine;
 mod gate;
 mod notices;
@@ -38,7 +39,12 @@ enum Command {
         /// People with a planned notice when the order is retracted
         #[arg(long, default_value_t = 100_000)]
         planned: usize,
+        /// The front doors too
+        #[arg(long)]
+        doors: bool,
     },
+    /// Every front door of mail, with the gate and without; and how soon an open session ends
+    Doors,
     /// Notices with receipts into smtp-sink, beside smtp-source, lettre and smtplib; and a retraction of very many
     Notices {
         #[arg(long, default_value_t = 20_000)]
@@ -70,7 +76,11 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut report = Report::default();
         match command {
-            Command::Smoke { notices, planned } => {
+            Command::Smoke {
+                notices,
+                planned,
+                doors,
+            } => {
                 let fleet = engine::Fleet::made_up();
                 report.devices = fleet.devices();
                 report.rows.push(engine::verdict(&fleet));
@@ -80,7 +90,11 @@ fn main() -> anyhow::Result<()> {
                 report
                     .rows
                     .extend(retract::planned(planned, planned / 100, 0).await?);
+                if doors {
+                    report.rows.extend(doors::all().await?);
+                }
             }
+            Command::Doors => report.rows.extend(doors::all().await?),
             Command::Notices {
                 notices,
                 planned,

@@ -32,6 +32,10 @@ impl Stage {
         config.notices.smtp.port = port;
         config.notices.smtp.tls = Tls::None;
         config.notices.smtp.sessions = sessions;
+        Stage::of(config, people, data).await
+    }
+
+    pub async fn of(config: Config, people: usize, data: &Path) -> anyhow::Result<Stage> {
         let app = App::open(config, data, Arc::new(SystemClock), Arc::new(RandomIds)).await?;
         let system = Actor::System("bench".to_owned());
         let rows = (0..people).map(|i| PersonRow {

@@ -12,7 +12,15 @@ use anyhow::{Context as _, bail};
 pub struct Running(Child);
 
 impl Drop for Running {
+    /// Asks first: a server that is killed leaves its workers behind.
     fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        for _ in 0..100 {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -20,8 +28,15 @@ impl Drop for Running {
 
 pub fn find(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    // `./test` puts what comes from PyPI beside our own folder: target/python.
+    let own = std::env::current_exe()?;
+    let python = own
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("python/bin"));
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
+        .chain(python)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
         .with_context(|| format!("`{name}` is not installed; ./test installs what measuring needs, and `wrk` comes from Debian's package wrk"))

@@ -8,16 +8,15 @@ mod support;
 use std::sync::Arc;
 
 use countermand::config::GateConfig;
-use countermand::gate::Gate;
-use countermand::gate::postfix;
+use countermand::gate::{Gate, Route, postfix};
 use countermand::listen::{Admit, Listen, Listener};
 use countermand_core::order::Order;
 use support::app::{Listening, RESPONDER, SECRET, TIKTOK, World, operator};
-use support::dovecot::{DOVEADM_KEY, Dovecot, DovecotConfig, Login};
+use support::dovecot::{Dovecot, DovecotConfig, Login};
 use support::free_port;
-use support::imap::Imap;
 use support::nginx_mail::NginxMail;
 use support::pki::{Identity, Lines, Pki};
+use support::smtp_record::Recorder;
 use support::submission::Postfix;
 
 /// Alice, her phone with TikTok and her clean one, each with a certificate.
@@ -42,11 +41,17 @@ const LOGINS: [Login<'static>; 1] = [Login {
 }];
 
 impl Company {
-    /// `imap_port` is where nginx passes a login on to.
-    fn new(imap_port: Option<u16>) -> Self {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// nginx passes logins on to that Dovecot, and what is sent to that relay.
+    fn before(dovecot: &Dovecot, relay: &Recorder) -> Self {
         Self::with(|config| {
-            let server = imap_port.map(|port| ([127, 0, 0, 1], port).into());
-            config.nginx_mail.imap = server;
+            let at = |port| Some(([127, 0, 0, 1], port).into());
+            config.nginx_mail.imap = at(dovecot.imap_port);
+            config.nginx_mail.pop3 = at(dovecot.pop3_port);
+            config.nginx_mail.smtp = at(relay.port());
         })
     }
 
@@ -107,6 +112,12 @@ impl Company {
         assert!(enter(tiktok) && enter(clean), "no order");
         let order = self.publish();
         assert!(enter(tiktok) && enter(clean), "until the deadline");
+        let doors = self.gate.figures();
+        let asked = doors.iter().filter(|door| door.route != Route::Dovecot);
+        assert!(
+            asked.clone().count() > 0 && asked.clone().all(|door| door.warned > 0),
+            "{doors:?}"
+        );
         self.go_to("2020-07-11T07:00:00Z");
         assert!(!enter(tiktok) && enter(clean), "past the deadline");
         self.report("com.example.clock@1");
@@ -151,7 +162,7 @@ fn mail(session: &mut Lines) -> String {
 
 #[test]
 fn a_phone_sends_through_postfix() {
-    let company = Company::new(None);
+    let company = Company::new();
     let Some(dovecot) = company.dovecot() else {
         return;
     };
@@ -205,111 +216,15 @@ fn a_phone_sends_through_postfix() {
     assert!(answer.starts_with("250"), "{answer}");
 }
 
-/// Two phones of Alice by their passwords, and Bob's.
-const DEVICES: [Login<'static>; 3] = [
-    Login {
-        name: "alice+7f3a@corp.test",
-        password: "one",
-        person: ALICE,
-        device: Some("dev-7f3a"),
-    },
-    Login {
-        name: "alice+9c1e@corp.test",
-        password: "two",
-        person: ALICE,
-        device: Some("dev-9c1e"),
-    },
-    Login {
-        name: "bob@corp.test",
-        password: "three",
-        person: "bob@corp.test",
-        device: Some("dev-b0b"),
-    },
-];
-
-#[test]
-fn an_open_session_ends_when_its_verdict_turns() {
-    let doveadm = free_port();
-    let company = Company::with(|gate| {
-        gate.doveadm.address = Some(format!("127.0.0.1:{doveadm}"));
-        gate.doveadm.api_key = DOVEADM_KEY.to_owned();
-    });
-    let port = company.listening.as_ref().unwrap().port;
-    let dovecot = Dovecot::start_at(
-        DovecotConfig {
-            gate_port: port,
-            gate_secret: SECRET,
-            logins: &DEVICES,
-            open_without_verdict: false,
-        },
-        doveadm,
-    );
-    let Some(dovecot) = dovecot else {
-        return;
-    };
-    company.runtime.block_on(async {
-        company
-            .world
-            .people(&[
-                "alice@corp.test,,Alice,all-staff,,",
-                "bob@corp.test,,Bob,all-staff,,",
-            ])
-            .await;
-        company
-            .world
-            .iphones(&[
-                "alice@corp.test,1,cred:dev-7f3a,com.zhiliaoapp.musically@16.1",
-                "alice@corp.test,2,cred:dev-9c1e,com.example.clock@1",
-                "bob@corp.test,3,cred:dev-b0b,com.example.clock@1",
-            ])
-            .await;
-    });
-    company.runtime.spawn(company.gate.clone().keep_kicking());
-    let idle = |login: &Login<'_>| {
-        let mut session = Imap::connect(dovecot.imap_port);
-        assert!(
-            session.login(login.name, login.password).is_ok(),
-            "{login:?}"
-        );
-        assert!(session.command("SELECT INBOX").is_ok());
-        session.begin_idle();
-        session
-    };
-    let [mut tiktok, mut clean, mut bob] = DEVICES.each_ref().map(idle);
-    let _order = company.publish();
-    // By time alone: nothing is committed.
-    company.go_to("2020-07-11T07:00:00Z");
-    assert!(tiktok.is_ended(), "the session of the refused phone");
-    assert!(
-        clean.is_ended(),
-        "one person, one address: it comes back in by itself"
-    );
-    let refused = Imap::connect(dovecot.imap_port).login(DEVICES[0].name, DEVICES[0].password);
-    assert!(refused.text().contains("Remove TikTok"), "{refused:?}");
-    let mut back = idle(&DEVICES[1]);
-    // Whoever is not concerned still idles, and so does who came back.
-    for session in [&mut bob, &mut back] {
-        assert!(session.end_idle().is_ok());
-    }
-    let entries = company
-        .runtime
-        .block_on(company.world.app.store.audit_newest(None, 50))
-        .unwrap();
-    let ended: Vec<_> = entries
-        .iter()
-        .filter(|e| e.action == "sessions.end")
-        .collect();
-    assert_eq!(ended.len(), 1, "{ended:?}");
-}
-
 #[test]
 fn a_mail_app_behind_nginx_s_mail_proxy() {
     // nginx needs to be told where to pass on to, before Dovecot says where it listens.
-    let first = Company::new(None);
+    let first = Company::new();
     let Some(dovecot) = first.dovecot() else {
         return;
     };
-    let mut company = Company::new(Some(dovecot.imap_port));
+    let relay = Recorder::start();
+    let mut company = Company::before(&dovecot, &relay);
     let port = company.listening.as_ref().unwrap().port;
     let Some(nginx) = NginxMail::start(port, SECRET, &company.pki) else {
         return;
@@ -325,12 +240,34 @@ fn a_mail_app_behind_nginx_s_mail_proxy() {
             }
         }
     };
+    let fetch = |identity: &Identity| {
+        let mut session = Lines::connect(nginx.pop3_port, &company.pki, Some(identity));
+        assert!(session.line().starts_with("+OK"));
+        session.send(&format!("USER {ALICE}"));
+        assert!(session.line().starts_with("+OK"));
+        session.send("PASS secret");
+        session.line()
+    };
+    let send = |identity: &Identity| {
+        let mut session = Lines::connect(nginx.smtp_port, &company.pki, Some(identity));
+        assert!(session.line().starts_with("220"));
+        assert!(session.smtp("EHLO phone").starts_with("250"));
+        session.smtp(&format!("AUTH PLAIN {PLAIN}"))
+    };
     company.story(|identity| {
-        let answer = log_in(Some(identity), "secret");
-        let allowed = answer.starts_with("a OK");
-        if !allowed {
-            for text in ["a NO ", "Remove TikTok", "Reference R-"] {
-                assert!(answer.contains(text), "{answer}");
+        let answers = [
+            (log_in(Some(identity), "secret"), "a OK", "a NO "),
+            (fetch(identity), "+OK", "-ERR "),
+            (send(identity), "235", "535 5.7.1 "),
+        ];
+        let allowed = answers[0].0.starts_with(answers[0].1);
+        for (answer, good, bad) in &answers {
+            assert!(
+                answer.starts_with(if allowed { good } else { bad }),
+                "{answers:?}"
+            );
+            for text in ["Remove TikTok", "Reference R-"] {
+                assert_eq!(answer.contains(text), !allowed, "{answers:?}");
             }
         }
         allowed
@@ -342,14 +279,6 @@ fn a_mail_app_behind_nginx_s_mail_proxy() {
 
     let order = company.publish();
     company.go_to("2020-07-11T10:00:00Z");
-    let mut smtp = Lines::connect(nginx.smtp_port, &company.pki, Some(&company.with_tiktok));
-    assert!(smtp.line().starts_with("220"));
-    assert!(smtp.smtp("EHLO phone").starts_with("250"));
-    let answer = smtp.smtp(&format!("AUTH PLAIN {PLAIN}"));
-    assert!(
-        answer.starts_with("535 5.7.1") && answer.contains("TikTok"),
-        "{answer}"
-    );
     let forged = Pki::self_made("dev-7f3a");
     let answer = log_in(Some(&forged), "secret");
     assert!(

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "doors_proxies/gone.rs"]
+mod gone;
 #[path = "doors_proxies/house.rs"]
 mod house;
 #[path = "doors_proxies/phone.rs"]

@@ -361,7 +361,7 @@ async fn postfix(visit: &Visit, listen: &Listen, report: &mut Report) {
         [
             &format!("the probe is not refused there: {said}"),
             "Countermand's answer, action=554 with the reason",
-            "restart serve and see its log; [gate] postfix_listen names the place, and \"\" closes this door",
+            "restart serve and see its log; [gate] postfix_listen names the place, and \"\" closes this door. Where it says DUNNO, take 192.0.2.1 out of [gate] own_servers",
         ],
     );
 }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::PATIENCE;
 use crate::listen::Stream;
-use crate::outbox::trust;
+use crate::trust;
 
 const LONGEST: usize = 256 * 1024;
 

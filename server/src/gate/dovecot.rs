@@ -1,5 +1,6 @@
 //! Dovecot's auth policy: it asks after the password was found right, so the person is certain.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision};
 
-use super::ask::{Asked, Outcome};
+use super::ask::{Asked, Outcome, too_old};
 use super::probe::NoVerdict;
 use super::sessions::Peer;
 use super::wire::dovecot::{self as wire, DovecotRequest};
@@ -29,7 +30,7 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     }
     let asked = match to_bytes(request.into_body(), LONGEST).await {
         Ok(body) => match DovecotRequest::parse(&body) {
-            Ok(request) if is_own_server(&gate, &request) => return say(wire::allow()),
+            Ok(request) if gate.is_own_server(remote(&request)) => return say(wire::allow()),
             Ok(request) => match (gate.probed_login(request.person()), understood(&request)) {
                 (Some(Ok(line)), _) => return say(wire::refuse(&line)),
                 (Some(Err(NoVerdict)), _) => {
@@ -44,10 +45,10 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
         Err(error) => (garbled(&error), None),
     };
     let (asked, peer) = asked;
-    let (outcome, _) = gate.answer(Route::Dovecot, &asked, began).await;
+    let (outcome, age) = gate.answer(Route::Dovecot, &asked, began).await;
     match outcome {
         // auth_policy_reject_on_fail decides.
-        Outcome::TooOld => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Outcome::TooOld => (StatusCode::SERVICE_UNAVAILABLE, too_old(age)).into_response(),
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             say(wire::refuse(&answer.line))
         }
@@ -60,16 +61,14 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     }
 }
 
-/// Web mail, say, which has asked at its own door for the person who reads.
-fn is_own_server(gate: &Gate, request: &DovecotRequest) -> bool {
-    let remote = request.remote.as_deref().and_then(|ip| ip.parse().ok());
-    remote.is_some_and(|ip| gate.config.own_servers.contains(&ip))
+fn remote(request: &DovecotRequest) -> Option<IpAddr> {
+    request.remote.as_deref()?.parse().ok()
 }
 
 fn peer(request: &DovecotRequest) -> Option<Peer> {
     Some(Peer {
         user: request.person()?.to_owned(),
-        remote: request.remote.as_deref().and_then(|ip| ip.parse().ok()),
+        remote: remote(request),
     })
 }
 

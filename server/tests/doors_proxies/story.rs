@@ -3,6 +3,7 @@
 use countermand::gate::wire::wbxml::EasRefusal;
 
 use crate::house::{House, Request, browse, command, compact, folder_sync, options};
+use crate::support::app::{RESPONDER, operator};
 use crate::support::company::{CLEAN, Company, WITH_TIKTOK};
 
 #[test]
@@ -112,10 +113,62 @@ fn a_mail_with_an_attachment_goes_through() {
     let order = company.publish();
     company.tell(&order);
     company.go_to("2020-07-11T07:00:00Z");
-    let mail = "attachment ".repeat(60_000);
+    let mail = "attachment ".repeat(150_000);
     for proxy in &house.proxies {
         let mut request = command("SendMail", CLEAN, "14.1", (14, 1));
         request.body = mail.as_bytes();
         assert!(house.enters(proxy, &request), "{}", proxy.kind);
+    }
+}
+
+/// A hold lets in and warns, at once; a resume gives everybody time before it refuses again.
+#[test]
+fn inv_36_a_held_order_warns_at_every_proxy() {
+    let company = Company::new();
+    let Some(house) = House::before(company.port(), false) else {
+        return;
+    };
+    let order = company.publish();
+    company.tell(&order);
+    company.go_to("2020-07-11T07:00:00Z");
+    let enter = |expected: bool, what: &str| {
+        for proxy in &house.proxies {
+            let entered = house.enters(proxy, &folder_sync(WITH_TIKTOK));
+            assert_eq!(entered, expected, "{}: {what}", proxy.kind);
+        }
+    };
+    enter(false, "past the deadline");
+    let (responder, id) = (operator(RESPONDER), order.id.to_string());
+    let app = &company.world.app;
+    let warned = company.gate.figures()[0].warned;
+    let held = app.hold(&responder, &id, "is it right?");
+    company.runtime.block_on(held).unwrap();
+    enter(true, "held");
+    let since = company.gate.figures()[0].warned - warned;
+    assert_eq!(since, house.proxies.len() as u64, "and warned");
+    let resumed = app.resume(&responder, &id);
+    company.runtime.block_on(resumed).unwrap();
+    enter(true, "within the hour after the resume");
+    company.go_to("2020-07-11T08:00:01Z");
+    enter(false, "resumed");
+}
+
+/// The answer of 14.0 and later stands before the body is read, and reaches a phone that sends all of it first.
+#[test]
+fn a_refused_phone_that_sends_much_reads_why() {
+    let company = Company::new();
+    let Some(house) = House::before(company.port(), false) else {
+        return;
+    };
+    let order = company.publish();
+    company.tell(&order);
+    company.go_to("2020-07-11T07:00:00Z");
+    let mail = "attachment ".repeat(500_000);
+    for proxy in &house.proxies {
+        for protocol in [("14.1", (14, 1)), ("12.1", (12, 1))] {
+            let mut request = command("SendMail", WITH_TIKTOK, protocol.0, protocol.1);
+            request.body = mail.as_bytes();
+            assert!(!house.enters(proxy, &request), "{}", proxy.kind);
+        }
     }
 }

@@ -1,62 +1,11 @@
 //! What each proxy does without a verdict, as the table in deploy/README.md says.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
-use axum::body::Body;
-use axum::http::Response;
-
 use crate::house::{FOLDERS, House, folder_sync};
-use crate::support::free_port;
-use crate::support::gate::FakeGate;
 use crate::support::proxies::{Kind, Proxy};
-
-/// What stands where Countermand should be.
-enum Gate {
-    Gone(u16),
-    /// Takes connections and never says a word.
-    Silent(TcpListener),
-    /// Not even HTTP.
-    Rubbish(u16),
-    Answers(FakeGate),
-}
-
-impl Gate {
-    fn port(&self) -> u16 {
-        match self {
-            Gate::Gone(port) | Gate::Rubbish(port) => *port,
-            Gate::Silent(listener) => listener.local_addr().unwrap().port(),
-            Gate::Answers(gate) => gate.port,
-        }
-    }
-
-    fn rubbish() -> Gate {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // Ends with the test's process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let _ = stream.read(&mut [0; 4096]);
-                let _ = stream.write_all(b"\x03\x01\x6a\x00 220 rubbish ready\r\n\r\n");
-            }
-        });
-        Gate::Rubbish(port)
-    }
-
-    fn answers(status: u16, headers: &'static [(&'static str, &'static str)]) -> Gate {
-        Gate::Answers(FakeGate::start(move |_| {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            response.body(Body::from("somebody else")).unwrap()
-        }))
-    }
-}
+use crate::support::trouble::Trouble;
 
 /// At each proxy, whether a phone gets in: when the door was chosen to be closed without a verdict, and when open.
-fn expect(gate: &Gate, expected: impl Fn(Kind) -> (bool, bool) + Sync) {
+fn expect(gate: &Trouble, expected: impl Fn(Kind) -> (bool, bool) + Sync) {
     for open in [false, true] {
         let Some(house) = House::before(gate.port(), open) else {
             return;
@@ -93,23 +42,22 @@ const AS_CHOSEN: (bool, bool) = (false, true);
 
 #[test]
 fn countermand_is_gone() {
-    expect(&Gate::Gone(free_port()), |_| AS_CHOSEN);
+    expect(&Trouble::gone(), |_| AS_CHOSEN);
 }
 
 #[test]
 fn countermand_is_silent() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    expect(&Gate::Silent(listener), |_| AS_CHOSEN);
+    expect(&Trouble::silent(), |_| AS_CHOSEN);
 }
 
 #[test]
 fn countermand_fails() {
-    expect(&Gate::answers(503, &[]), |_| AS_CHOSEN);
+    expect(&Trouble::answers(503, &[]), |_| AS_CHOSEN);
 }
 
 #[test]
 fn what_answers_is_no_http() {
-    expect(&Gate::rubbish(), |kind| match kind {
+    expect(&Trouble::rubbish(), |kind| match kind {
         Kind::Nginx => (false, false),
         _ => AS_CHOSEN,
     });
@@ -117,7 +65,7 @@ fn what_answers_is_no_http() {
 
 #[test]
 fn somebody_else_says_yes() {
-    expect(&Gate::answers(200, &[]), |kind| match kind {
+    expect(&Trouble::answers(200, &[]), |kind| match kind {
         Kind::Nginx => (true, true),
         Kind::Envoy => (false, false),
         _ => AS_CHOSEN,
@@ -127,7 +75,7 @@ fn somebody_else_says_yes() {
 #[test]
 fn countermand_does_not_know_the_secret() {
     let asks = &[("WWW-Authenticate", "Basic realm=\"mail\"")];
-    expect(&Gate::answers(401, asks), |kind| match kind {
+    expect(&Trouble::answers(401, asks), |kind| match kind {
         Kind::Envoy => (false, false),
         _ => AS_CHOSEN,
     });

@@ -11,6 +11,11 @@ use super::app::{Listening, RESPONDER, TIKTOK, World, operator};
 pub const WITH_TIKTOK: &str = "DEV7F3A";
 pub const CLEAN: &str = "DEV9C1E";
 
+/// A phone of Alice's, under all the names that doors may know it by.
+fn row(device: &str, eas: &str, name: &str, apps: &str) -> String {
+    format!("alice@corp.test,{device},eas:{eas};cred:{name};oauth:{name};cert:{name},{apps}")
+}
+
 /// Alice's two phones and her company's Countermand.
 #[derive(Debug)]
 pub struct Company {
@@ -31,7 +36,7 @@ impl Company {
             let world = World::with(change).await;
             world.people(&["alice@corp.test,,Alice,all-staff,,"]).await;
             world
-                .iphones(&["alice@corp.test,2,eas:DEV9C1E;cred:dev-9c1e,com.example.clock@1"])
+                .iphones(&[&row("2", CLEAN, "dev-9c1e", "com.example.clock@1")])
                 .await;
             let gate = world.gate();
             (world, gate)
@@ -56,7 +61,7 @@ impl Company {
 
     /// A complete report of the phone that has TikTok, or had it.
     pub fn report(&self, apps: &str) {
-        let row = format!("alice@corp.test,1,eas:DEV7F3A;cred:dev-7f3a,{apps}");
+        let row = row("1", WITH_TIKTOK, "dev-7f3a", apps);
         self.runtime.block_on(self.world.iphones(&[&row]));
     }
 
@@ -86,6 +91,11 @@ impl Company {
         let order = self.publish();
         self.tell(&order);
         assert!(enter(WITH_TIKTOK) && enter(CLEAN), "until the deadline");
+        let doors = self.gate.figures();
+        assert!(
+            doors.iter().all(|door| door.warned > 0),
+            "warned: {doors:?}"
+        );
         self.go_to("2020-07-11T07:00:00Z");
         assert!(refused(WITH_TIKTOK) && enter(CLEAN), "past the deadline");
         self.report("com.example.clock@1");

@@ -1,8 +1,9 @@
-//! Dovecot with the shipped configuration: IMAP and POP3, users from a file.
+//! Dovecot with the shipped configuration: IMAP, POP3 and submission, users from a file, tokens, certificates.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::pki::Pki;
 use super::process::Process;
 use super::{free_port, is_root, open_to_all, programs, shipped};
 
@@ -26,12 +27,29 @@ pub struct DovecotConfig<'a> {
     pub open_without_verdict: bool,
 }
 
+/// What not every Dovecot has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct More<'a> {
+    /// Where its doveadm API is to be.
+    pub doveadm_port: Option<u16>,
+    /// Where it shows tokens.
+    pub introspection_port: Option<u16>,
+    /// All its ports speak TLS, and nothing else.
+    pub pki: Option<&'a Pki>,
+    /// With TLS: a certificate's name, and the login that it stands for.
+    pub certificates: &'a [(&'a str, &'a str)],
+    /// It takes mails to send, too, and passes them on to that port.
+    pub relay_port: Option<u16>,
+}
+
 pub const DOVEADM_KEY: &str = "key-of-doveadm";
 
 #[derive(Debug)]
 pub struct Dovecot {
     pub imap_port: u16,
     pub pop3_port: u16,
+    /// Only with a relay.
+    pub submission_port: u16,
     /// Its doveadm HTTP API, with the key `DOVEADM_KEY`.
     pub doveadm_port: u16,
     /// Where a Postfix asks it to check a login.
@@ -42,12 +60,26 @@ pub struct Dovecot {
 impl Dovecot {
     /// `None` if Dovecot is missing.
     pub fn start(config: DovecotConfig<'_>) -> Option<Self> {
-        Self::start_at(config, free_port())
+        Self::start_with(config, More::default())
     }
 
     /// The same with its doveadm API on that port.
     pub fn start_at(config: DovecotConfig<'_>, doveadm_port: u16) -> Option<Self> {
+        let doveadm_port = Some(doveadm_port);
+        Self::start_with(
+            config,
+            More {
+                doveadm_port,
+                ..More::default()
+            },
+        )
+    }
+
+    pub fn start_with(config: DovecotConfig<'_>, more: More<'_>) -> Option<Self> {
         let [dovecot] = programs(["dovecot"])?;
+        if more.relay_port.is_some() {
+            programs(["/usr/lib/dovecot/submission"])?;
+        }
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
         std::fs::create_dir(folder.path().join("mail")).unwrap();
@@ -84,14 +116,17 @@ impl Dovecot {
         )
         .unwrap();
 
-        let (imap_port, pop3_port) = (free_port(), free_port());
-        let login_port = free_port();
+        let (protocols, before, after) = more.written(folder.path());
+        let (imap_port, pop3_port, submission_port) = (free_port(), free_port(), free_port());
+        let (login_port, doveadm_port) = (free_port(), more.doveadm_port.unwrap_or_else(free_port));
         let privileges = if is_root() {
             AS_ROOT.to_owned()
         } else {
             as_oneself()
         };
-        let main = format!("{MAIN}{privileges}")
+        let main = format!("{protocols}{before}{MAIN}{after}{privileges}")
+            .replace("@TLS@", if more.pki.is_some() { "yes" } else { "no" })
+            .replace("@SUBMISSION@", &submission_port.to_string())
             .replace("@FOLDER@", folder.path().to_str().unwrap())
             .replace("@IMAP@", &imap_port.to_string())
             .replace("@POP3@", &pop3_port.to_string())
@@ -114,6 +149,7 @@ impl Dovecot {
         Some(Self {
             imap_port,
             pop3_port,
+            submission_port,
             login_port,
             doveadm_port,
             process,
@@ -130,13 +166,79 @@ impl Dovecot {
     }
 }
 
+impl More<'_> {
+    /// Writes the files beside the main one. Their lines: which protocols there are, what must come before the
+    /// passwords, and what comes after.
+    fn written(&self, folder: &Path) -> (&'static str, String, String) {
+        let place = |file: &str| folder.join(file).display().to_string();
+        let put = |file: &str, text: &str| std::fs::write(folder.join(file), text).unwrap();
+        let mut before = "ssl = no\n".to_owned();
+        if let Some(pki) = self.pki {
+            pki.write(folder);
+            let lines = shipped(
+                "dovecot/countermand-certificates.conf",
+                &[
+                    ("/etc/ssl/devices-ca.pem", &place("ca.pem")),
+                    (
+                        "/etc/dovecot/countermand-certificates",
+                        &place("certificates"),
+                    ),
+                ],
+            );
+            before = format!(
+                "ssl = yes\nssl_cert = <{0}\nssl_key = <{0}\n{lines}",
+                place("server.pem")
+            );
+            let whose = |(name, login): &(&str, &str)| {
+                format!("{name}:::::::user={login} noauthenticate\n")
+            };
+            put(
+                "certificates",
+                &self.certificates.iter().map(whose).collect::<String>(),
+            );
+        }
+        let mut after = String::new();
+        if let Some(port) = self.introspection_port {
+            let asked = shipped(
+                "dovecot/countermand-oauth2.conf.ext",
+                &[(
+                    "DOVECOT:CHANGE-ME@127.0.0.1:9000",
+                    &format!("dovecot:its-key@127.0.0.1:{port}"),
+                )],
+            );
+            put("oauth2", &asked);
+            after += &shipped(
+                "dovecot/countermand-tokens.conf",
+                &[("/etc/dovecot/countermand-oauth2.conf.ext", &place("oauth2"))],
+            );
+        }
+        let Some(port) = self.relay_port else {
+            return ("protocols = imap pop3\n", before, after);
+        };
+        after += &format!(
+            "submission_relay_host = 127.0.0.1\nsubmission_relay_port = {port}\n{SUBMISSION}"
+        );
+        if !is_root() {
+            after += "service submission-login {\n  chroot =\n}\n";
+        }
+        ("protocols = imap pop3 submission\n", before, after)
+    }
+}
+
+const SUBMISSION: &str = r"
+service submission-login {
+  inet_listener submission {
+    port = @SUBMISSION@
+    ssl = @TLS@
+  }
+}
+";
+
 const MAIN: &str = r"
 base_dir = @FOLDER@/run
 state_dir = @FOLDER@/state
 log_path = /dev/stderr
 listen = 127.0.0.1
-protocols = imap pop3
-ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_verbose = yes
@@ -151,6 +253,7 @@ passdb {
 service imap-login {
   inet_listener imap {
     port = @IMAP@
+    ssl = @TLS@
   }
   inet_listener imaps {
     port = 0
@@ -159,6 +262,7 @@ service imap-login {
 service pop3-login {
   inet_listener pop3 {
     port = @POP3@
+    ssl = @TLS@
   }
   inet_listener pop3s {
     port = 0

@@ -43,7 +43,7 @@ impl FakeGate {
             let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
             async move {
                 let (head, body) = request.into_parts();
-                let body = to_bytes(body, 1 << 20).await.unwrap();
+                let body = to_bytes(body, 1 << 23).await.unwrap();
                 let call = Call {
                     method: head.method.to_string(),
                     uri: head.uri.to_string(),

@@ -1,8 +1,10 @@
 //! The least HTTP client: one request, one connection, nothing followed, nothing retried.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
+
+use super::pki::{Identity, Pki};
 
 #[derive(Debug)]
 pub struct Reply {
@@ -49,11 +51,13 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     read(&answer)
 }
 
-/// The same over a connection of the caller's, in HTTP/1.1: some proxies know no older one.
-pub fn send_over(
-    mut stream: impl Read + Write,
-    method: &str,
-    path: &str,
+/// The same under TLS, in HTTP/1.1, since some proxies know no older one. What comes is read while the body is still
+/// being sent, as phones do: who answers early may hang up on the rest.
+pub fn send_under_tls(
+    pki: &Pki,
+    port: u16,
+    identity: Option<&Identity>,
+    (method, path): (&str, &str),
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
@@ -63,16 +67,7 @@ pub fn send_over(
         request += &format!("{name}: {value}\r\n");
     }
     request += &format!("Content-Length: {}\r\n\r\n", body.len());
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    stream.flush().unwrap();
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        Ok(_) => {}
-        // TLS that was ended without a word; the head says how long the body is.
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
-        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&answer)),
-    }
+    let answer = pki.exchange(port, identity, &[request.as_bytes(), body].concat());
     let mut reply = read(&answer);
     if reply.header("transfer-encoding") == Some("chunked") {
         reply.body = dechunked(&reply.body);

@@ -25,6 +25,7 @@ pub mod smtp_sink;
 pub mod sogo;
 pub mod story_clock;
 pub mod submission;
+pub mod trouble;
 pub mod webhook;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where

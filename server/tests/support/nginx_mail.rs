@@ -8,6 +8,7 @@ use super::{free_port, open_to_all, programs, shipped};
 pub struct NginxMail {
     /// IMAP under TLS.
     pub imap_port: u16,
+    pub pop3_port: u16,
     pub smtp_port: u16,
     process: Process,
 }
@@ -31,10 +32,11 @@ impl NginxMail {
             ],
         );
         std::fs::write(folder.path().join("countermand-mail.conf"), lines).unwrap();
-        let (imap_port, smtp_port) = (free_port(), free_port());
+        let (imap_port, pop3_port, smtp_port) = (free_port(), free_port(), free_port());
         let main = MAIN
             .replace("@MODULE@", module.to_str().unwrap())
             .replace("@IMAP@", &imap_port.to_string())
+            .replace("@POP3@", &pop3_port.to_string())
             .replace("@SMTP@", &smtp_port.to_string());
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, main).unwrap();
@@ -50,6 +52,7 @@ impl NginxMail {
         process.await_port(imap_port);
         Some(Self {
             imap_port,
+            pop3_port,
             smtp_port,
             process,
         })
@@ -74,8 +77,10 @@ mail {
     ssl_client_certificate ca.pem;
     ssl_verify_client optional_no_ca;
     imap_auth plain login;
+    pop3_auth plain;
     smtp_auth plain login;
     server { listen 127.0.0.1:@IMAP@ ssl; protocol imap; }
+    server { listen 127.0.0.1:@POP3@ ssl; protocol pop3; }
     server { listen 127.0.0.1:@SMTP@ ssl; protocol smtp; xclient off; }
 }
 ";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[derive(Debug)]
 pub struct Pki {
@@ -79,6 +80,35 @@ impl Pki {
         identity: Option<&Identity>,
     ) -> StreamOwned<ClientConnection, TcpStream> {
         self.over(tcp(port), identity)
+    }
+
+    /// Sends, reads what comes meanwhile, and gives that when the other side hangs up, in whatever way.
+    pub fn exchange(&self, port: u16, identity: Option<&Identity>, sent: &[u8]) -> Vec<u8> {
+        let patience = Duration::from_secs(20);
+        let connector = tokio_rustls::TlsConnector::from(self.config(identity));
+        let talk = async {
+            let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+            let name = ServerName::try_from("localhost").unwrap();
+            let tls = connector.connect(name, tcp.unwrap()).await.unwrap();
+            let (mut from, mut to) = tokio::io::split(tls);
+            let write = async {
+                if to.write_all(sent).await.is_ok() {
+                    let _ = to.flush().await;
+                }
+            };
+            let read = async {
+                let mut answer = Vec::new();
+                let _ = from.read_to_end(&mut answer).await;
+                answer
+            };
+            tokio::join!(write, read).1
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let talked = runtime.block_on(async { tokio::time::timeout(patience, talk).await });
+        talked.expect("an answer within twenty seconds")
     }
 
     fn over(

@@ -57,6 +57,15 @@ pub struct Proxy {
 impl Proxy {
     /// `None` if it is missing.
     pub fn start(kind: Kind, config: &ProxyConfig<'_>) -> Option<Proxy> {
+        Self::start_changed(kind, config, None)
+    }
+
+    /// The same with one more change to what it asks us by: HAProxy's is a program, and may have a fault.
+    pub fn start_changed(
+        kind: Kind,
+        config: &ProxyConfig<'_>,
+        change: Option<(&str, &str)>,
+    ) -> Option<Proxy> {
         let [program] = programs([kind.name()])?;
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
@@ -71,7 +80,7 @@ impl Proxy {
             Kind::Nginx => place.nginx(),
             Kind::Caddy => place.caddy(),
             Kind::Envoy => place.envoy(),
-            Kind::Haproxy => place.haproxy(),
+            Kind::Haproxy => place.haproxy(change),
         };
         // Caddy keeps things in its user's home.
         let home = format!("HOME={}", folder.path().display());
@@ -142,7 +151,19 @@ impl Place<'_> {
         );
         self.write("countermand-http.conf", &http);
         self.write("countermand.conf", &server);
+        // The lines that the file offers for SOGo.
+        let phones: String = server
+            .lines()
+            .skip_while(|line| !line.contains("location ^~"))
+            .take(5)
+            .map(|line| format!("{}\n", line.trim_start_matches('#')))
+            .collect();
+        assert!(
+            phones.contains("/SOGo/Microsoft-Server-ActiveSync;"),
+            "{phones}"
+        );
         let main = NGINX
+            .replace("@PHONES@", &phones.replace("127.0.0.1:20000", &self.mail()))
             .replace("@PORT@", &self.port.to_string())
             .replace("@MAIL@", &self.mail());
         let main = self.write("nginx.conf", &main);
@@ -209,7 +230,7 @@ impl Place<'_> {
             .collect()
     }
 
-    fn haproxy(&self) -> Vec<String> {
+    fn haproxy(&self, change: Option<(&str, &str)>) -> Vec<String> {
         let secret = format!("\"{}\"", self.config.gate_secret);
         let asks = self.shipped(
             "haproxy/countermand.lua",
@@ -218,9 +239,13 @@ impl Place<'_> {
                 "open_without_verdict = true",
             ),
             &[
-                ("\"CHANGE-ME\"", &secret),
-                ("port = 8420", &format!("port = {}", self.config.gate_port)),
-            ],
+                Some(("\"CHANGE-ME\"", secret.as_str())),
+                Some(("port = 8420", &format!("port = {}", self.config.gate_port))),
+                change,
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>(),
         );
         let asks = self.write("countermand.lua", &asks);
         let (server, authority) = (self.file("server.pem"), self.file("ca.pem"));
@@ -260,6 +285,7 @@ http {
         ssl_client_certificate ca.pem;
         ssl_verify_client optional;
         include countermand.conf;
+@PHONES@
         location / {
             proxy_pass http://@MAIL@;
             proxy_read_timeout 1h;

@@ -116,6 +116,8 @@ fn settings(
         ("SOGoIMAPServer", format!("imap://127.0.0.1:{imap}")),
         ("SOGoSMTPServer", format!("smtp://127.0.0.1:{smtp}")),
         ("SOGoMailingMechanism", "smtp".into()),
+        // For the person whose phone it is, with the same password.
+        ("SOGoSMTPAuthenticationType", "PLAIN".into()),
         ("SOGoMemcachedHost", format!("127.0.0.1:{memory}")),
         ("SOGoMailDomain", "corp.test".into()),
         ("SOGoMaximumPingInterval", "30".into()),

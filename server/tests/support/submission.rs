@@ -21,6 +21,17 @@ impl Postfix {
         pki: &Pki,
         open_without_verdict: bool,
     ) -> Option<Self> {
+        Self::start_before(None, policy_port, login_port, pki, open_without_verdict)
+    }
+
+    /// What it takes it passes on to that port, or nowhere.
+    pub fn start_before(
+        next_hop: Option<u16>,
+        policy_port: u16,
+        login_port: u16,
+        pki: &Pki,
+        open_without_verdict: bool,
+    ) -> Option<Self> {
         let [postfix] = programs(["postfix"])?;
         if !is_root() {
             eprintln!("skipped: a Postfix of one's own must be started by root");
@@ -50,18 +61,30 @@ impl Postfix {
             lines = changed;
         }
         let port = free_port();
+        let onward = next_hop.map(|port| format!("smtp:[127.0.0.1]:{port}"));
+        let onward = onward.unwrap_or_else(|| "discard:".to_owned());
         let fill = |text: &str| {
-            text.replace("@FOLDER@", folder.path().to_str().unwrap())
+            text.replace("@ONWARD@", &onward)
+                .replace("@FOLDER@", folder.path().to_str().unwrap())
                 .replace("@PORT@", &port.to_string())
                 .replace("@LOGIN@", &login_port.to_string())
         };
         std::fs::write(etc.join("main.cf"), format!("{}{lines}", fill(MAIN))).unwrap();
         std::fs::write(etc.join("master.cf"), fill(MASTER)).unwrap();
+        // Makes the queue's folders. `postfix start-fg` would leave its master behind when it is ended.
+        let checked = Command::new(postfix)
+            .arg("-c")
+            .arg(&etc)
+            .arg("check")
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{checked:?}");
+        let master = Path::new("/usr/lib/postfix/sbin/master");
         let command = [
-            postfix.as_os_str(),
+            master.as_os_str(),
             "-c".as_ref(),
             etc.as_os_str(),
-            "start-fg".as_ref(),
+            "-s".as_ref(),
         ];
         let command = command.map(ToOwned::to_owned);
         let process = Process::start("postfix", folder, "TERM", command);
@@ -89,7 +112,7 @@ myhostname = mail.corp.test
 mydestination =
 alias_maps =
 local_recipient_maps =
-default_transport = discard:
+default_transport = @ONWARD@
 smtpd_tls_chain_files = @FOLDER@/etc/server.pem
 smtpd_tls_CAfile = @FOLDER@/etc/ca.pem
 ";
@@ -111,6 +134,9 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 discard unix - - n - - discard
+smtp unix - - n - - smtp
+retry unix - - n - - error
+scache unix - - n - 1 scache
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 ";

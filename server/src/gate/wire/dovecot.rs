@@ -88,7 +88,7 @@ impl DovecotRequest {
                 .iter()
                 .any(|known| mech.eq_ignore_ascii_case(known))
         });
-        let device = known(wire.passdb_device).map(if by_token {
+        let device = named(wire.passdb_device).map(if by_token {
             DeviceHint::Token
         } else {
             DeviceHint::Credential
@@ -98,7 +98,7 @@ impl DovecotRequest {
             login: known(wire.login),
             protocol: known(wire.protocol),
             device,
-            certificate: known(wire.cert_name).filter(|_| valid),
+            certificate: named(wire.cert_name).filter(|_| valid),
             client: known(wire.device_id).and_then(|list| ClientId::parse(&list)),
             session: known(wire.session_id),
             remote: known(wire.remote),
@@ -120,7 +120,7 @@ impl DovecotRequest {
         }
     }
 
-    /// Device keys, established ones only.
+    /// Device keys, established ones only. Where they are of different devices, the strictest decides.
     pub fn keys(&self) -> Vec<String> {
         let device = self.device.as_ref().map(|device| match device {
             DeviceHint::Credential(id) => format!("cred:{id}"),
@@ -193,6 +193,11 @@ fn known(value: Option<String>) -> Option<String> {
     let value = value?;
     let value = plain_name_or_id_list(&value)?;
     (!value.starts_with(UNSUPPORTED)).then(|| value.to_owned())
+}
+
+/// A device's name as it came: one that can be none's must not look as if there were no name at all.
+fn named(value: Option<String>) -> Option<String> {
+    value.filter(|name| !name.trim().is_empty() && !name.starts_with(UNSUPPORTED))
 }
 
 /// An ID list is longer than a name, and bounded by the body's length.
@@ -271,6 +276,14 @@ mod tests {
         assert_eq!(request.keys(), Vec::<String>::new());
         assert_eq!(request.person(), Some("bob"));
         assert_eq!(parse("{}"), DovecotRequest::default());
+    }
+
+    #[test]
+    fn a_name_that_no_device_can_have_is_not_taken_for_none() {
+        let request = parse(
+            r#"{"mech":"XOAUTH2","passdb_device":"dev-7f3a\tuser=bob","cert":"valid","cert_name":" "}"#,
+        );
+        assert_eq!(request.keys(), ["oauth:dev-7f3a\tuser=bob"]);
     }
 
     #[test]

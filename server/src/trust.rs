@@ -1,4 +1,4 @@
-//! Whose certificates are believed, by whatever way a notice leaves.
+//! Whose certificates are believed, of a relay, a channel or the main server.
 
 use std::path::Path;
 use std::sync::Arc;
