@@ -10,6 +10,8 @@ mod devices;
 mod house;
 #[path = "gate/postfix.rs"]
 mod postfix;
+#[path = "gate/probe.rs"]
+mod probe;
 #[path = "gate/record.rs"]
 mod record;
 #[path = "gate/references.rs"]

@@ -61,10 +61,22 @@ fn is_address(url: &str) -> bool {
 
 impl DoctorConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
-        match self.fronts.iter().find(|front| !is_address(front)) {
+        // Mail's own schemes have the same form.
+        let is_mail = |front: &str| {
+            ["imap", "pop3", "smtp"].iter().any(|scheme| {
+                front
+                    .strip_prefix(scheme)
+                    .is_some_and(|rest| is_address(&format!("http{rest}")))
+            })
+        };
+        match self
+            .fronts
+            .iter()
+            .find(|front| !is_address(front) && !is_mail(front))
+        {
             None => Ok(()),
             Some(front) => Err(format!(
-                "fronts «{front}»: expected http:// or https:// and a host, such as \"https://mail.example.test\""
+                "fronts «{front}»: expected http:// or https:// and a host, such as \"https://mail.example.test\", or imaps://, pop3s:// or smtps:// of nginx's mail proxy"
             )),
         }
     }
@@ -203,16 +215,16 @@ mod tests {
                 "[gate] max_view_age: expected",
             ),
             (
+                "[doctor]\nfronts = [\"mail.test\"]",
+                "[doctor] fronts «mail.test»: expected",
+            ),
+            (
                 "[follow]\nsecret = \"guess\"",
                 "[follow] secret is too short",
             ),
             (
                 "[follow]\nurl = \"http://main.example.test\"",
                 "[follow] url «http://main.example.test»: expected https://",
-            ),
-            (
-                "[doctor]\nfronts = [\"mail.test\"]",
-                "[doctor] fronts «mail.test»: expected",
             ),
             (
                 "[gate.doveadm]\naddress = \"dovecot\"",

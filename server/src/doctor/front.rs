@@ -1,11 +1,10 @@
 //! The proxies before ActiveSync and web mail, asked from outside as a phone asks: whether they ask us, what
 //! they take from a client, and what they do when we can't answer.
 
-use std::path::Path;
-
 use crate::gate::probe::{FORGEABLE, FORGED, Probe, Wish};
 
 use super::Visit;
+use super::front_mail;
 use super::gate::phone;
 use super::http::{Reply, Server};
 use super::report::Report;
@@ -14,7 +13,13 @@ pub async fn look(visit: &Visit, answers: bool, report: &mut Report) {
     for front in &visit.config.doctor.fronts {
         let place = front.trim_end_matches('/');
         match Server::of(front) {
-            Err(why) => unreachable_(place, &why, report),
+            Err(why) => down(place, &why, report),
+            // Without a gate it has no choice but to stay closed.
+            Ok(server) if !server.scheme.starts_with("http") => {
+                if answers {
+                    front_mail::look(visit, &server, place, report).await;
+                }
+            }
             Ok(server) => {
                 let front = Front {
                     visit,
@@ -43,24 +48,19 @@ impl Front<'_> {
             "" => phone(probe),
             path => format!("{path}/?doctor={}", probe.device()),
         };
-        let ca_file = self
-            .visit
-            .config
-            .doctor
-            .ca_file
-            .as_deref()
-            .map(|file| self.visit.data.join(file));
-        let ca_file: Option<&Path> = ca_file.as_deref();
+        let ca_file = self.visit.authority();
         // Below 14.0 a refusal is HTTP 403 with words; above it is a status in which no proof has room.
         let version = [("MS-ASProtocolVersion", "12.1")];
         let headers: Vec<_> = version.iter().chain(forged).copied().collect();
-        self.server.ask(ca_file, "GET", &path, &headers, "").await
+        self.server
+            .ask(ca_file.as_deref(), "GET", &path, &headers, "")
+            .await
     }
 
     async fn look(&self, report: &mut Report) {
         let probe = self.visit.probe(Wish::Refuse);
         match self.ask(&probe, &[]).await {
-            Err(why) => unreachable_(self.place, &why, report),
+            Err(why) => down(self.place, &why, report),
             Ok(reply) if self.visit.is_ours(&probe, &reply.body) => {
                 report.ok(
                     "front.asks",
@@ -113,7 +113,7 @@ impl Front<'_> {
             .collect();
         let secret = &self.visit.config.gate.secret;
         let told = match self.ask(&probe, &forged).await {
-            Err(why) => return unreachable_(self.place, &why, report),
+            Err(why) => return down(self.place, &why, report),
             Ok(reply) => probe.told(secret, &reply.body),
         };
         let what = match told {
@@ -184,7 +184,7 @@ impl Front<'_> {
 
     async fn look_without_gate(&self, report: &mut Report) {
         match self.ask(&self.visit.probe(Wish::Refuse), &[]).await {
-            Err(why) => unreachable_(self.place, &why, report),
+            Err(why) => down(self.place, &why, report),
             Ok(reply) if reply.status >= 500 => {
                 report.ok(
                     "front.closed",
@@ -197,7 +197,7 @@ impl Front<'_> {
     }
 }
 
-fn unreachable_(place: &str, why: &str, report: &mut Report) {
+pub(super) fn down(place: &str, why: &str, report: &mut Report) {
     report.failed(
         "front.down",
         place,

@@ -2,6 +2,7 @@
 //! turned away.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::gate::probe::{Probe, Told, Wish};
 use crate::listen::Listen;
@@ -23,6 +24,12 @@ const SECRET: &str = "X-Countermand-Secret";
 impl Visit {
     pub(super) fn probe(&self, wish: Wish) -> Probe {
         Probe::new(&self.config.gate.secret, wish, self.clock.now())
+    }
+
+    /// The file of `[doctor] ca_file`.
+    pub(super) fn authority(&self) -> Option<PathBuf> {
+        let file = self.config.doctor.ca_file.as_deref()?;
+        Some(self.data.join(file))
     }
 
     fn told(&self, probe: &Probe, text: &str) -> Option<Told> {
@@ -354,7 +361,7 @@ async fn postfix(visit: &Visit, listen: &Listen, report: &mut Report) {
         [
             &format!("the probe is not refused there: {said}"),
             "Countermand's answer, action=554 with the reason",
-            "restart serve and see its log; [gate] postfix_listen names the place, and \"\" closes this door",
+            "restart serve and see its log; [gate] postfix_listen names the place, and \"\" closes this door. Where it says DUNNO, take 192.0.2.1 out of [gate] own_servers",
         ],
     );
 }

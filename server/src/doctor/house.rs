@@ -114,7 +114,7 @@ async fn operators(app: &App, report: &mut Report) {
     if responders == 0 {
         report.failed(
             "operators",
-            "operators",
+            "who may act",
             [
                 "nobody can retract or hold an order: no operator is a responder",
                 "one at least, better two",
@@ -124,7 +124,7 @@ async fn operators(app: &App, report: &mut Report) {
     } else if approvers < 2 {
         report.warning(
             "operators",
-            "operators",
+            "who may act",
             [
                 &format!(
                     "{} can approve, so no order can be published when that one wrote it or is away",
@@ -136,7 +136,7 @@ async fn operators(app: &App, report: &mut Report) {
         );
     } else {
         let what = format!("{approvers} can approve, {responders} can retract");
-        report.ok("operators", "operators", what);
+        report.ok("operators", "who may act", what);
     }
 }
 
@@ -145,7 +145,7 @@ fn standing(app: &App, report: &mut Report) {
     match (&settings.doors_open, settings.mode) {
         (Some(open), _) => report.warning(
             "mode",
-            "doors",
+            "the doors",
             [
                 &format!(
                     "all doors are open since {}, by {}: {}",
@@ -158,11 +158,11 @@ fn standing(app: &App, report: &mut Report) {
         (None, Mode::Observe) => {
             report.ok(
                 "mode",
-                "mode",
+                "the doors",
                 "observe: every door lets in, and counts who would be refused",
             );
         }
-        (None, Mode::Enforce) => report.ok("mode", "mode", "enforce: doors obey verdicts"),
+        (None, Mode::Enforce) => report.ok("mode", "the doors", "enforce: doors obey verdicts"),
     }
 }
 

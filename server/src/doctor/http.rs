@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Uri, uri::Scheme};
+use axum::http::{HeaderMap, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -22,6 +22,18 @@ use crate::trust;
 
 const LONGEST: usize = 256 * 1024;
 
+/// Schemes, and their usual ports.
+const PORTS: [(&str, u16); 8] = [
+    ("http", 80),
+    ("https", 443),
+    ("imap", 143),
+    ("imaps", 993),
+    ("pop3", 110),
+    ("pop3s", 995),
+    ("smtp", 587),
+    ("smtps", 465),
+];
+
 /// Where a server is.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -29,6 +41,7 @@ pub struct Server {
     host: String,
     port: u16,
     authority: String,
+    pub scheme: String,
     /// Without a slash at its end.
     pub path: String,
 }
@@ -53,13 +66,18 @@ impl Server {
     pub fn of(url: &str) -> Result<Server, String> {
         let uri: Uri = url.parse().map_err(|_| "it is no URL".to_owned())?;
         let authority = uri.authority().ok_or("it has no host")?;
-        let encrypted = uri.scheme() == Some(&Scheme::HTTPS);
-        let port = authority.port_u16();
+        let scheme = uri.scheme_str().unwrap_or_default().to_owned();
+        let (_, usual) = PORTS
+            .iter()
+            .find(|(known, _)| *known == scheme)
+            .ok_or("its kind is not known")?;
+        let encrypted = scheme.ends_with('s');
         Ok(Server {
             encrypted,
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: port.unwrap_or(if encrypted { 443 } else { 80 }),
+            port: authority.port_u16().unwrap_or(*usual),
             authority: authority.to_string(),
+            scheme,
             path: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -130,7 +148,8 @@ impl Server {
         })
     }
 
-    async fn connect(&self, ca_file: Option<&Path>) -> Result<Box<dyn Stream>, String> {
+    /// A connection, encrypted if its scheme says so.
+    pub async fn connect(&self, ca_file: Option<&Path>) -> Result<Box<dyn Stream>, String> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await;
         let tcp = tcp.map_err(|e| format!("no connection: {e}"))?;
         if !self.encrypted {

@@ -24,7 +24,11 @@ impl Lines {
                 Listen::Unix(path) => Box::new(UnixStream::connect(path).await?),
             })
         };
-        Ok(Lines(BufReader::new(within(connect).await?)))
+        Ok(Lines::over(within(connect).await?))
+    }
+
+    pub fn over(stream: Box<dyn Stream>) -> Lines {
+        Lines(BufReader::new(stream))
     }
 
     pub async fn line(&mut self) -> io::Result<String> {

@@ -4,6 +4,7 @@
 //! nobody has (`gate::probe`), and leaves no mail, no record and no session anywhere.
 
 mod front;
+mod front_mail;
 mod gate;
 mod house;
 mod http;

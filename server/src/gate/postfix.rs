@@ -114,19 +114,18 @@ async fn answer(
     request: Result<PolicyRequest, PolicyError>,
     began: Instant,
 ) -> (Option<String>, bool) {
-    let login = request.as_ref().ok().and_then(|r| r.login.as_deref());
-    match gate.probed_login(login) {
-        None => {}
-        Some(Ok(line)) => return (Some(wire::refuse(&line)), true),
-        Some(Err(NoVerdict)) => return (None, true),
-    }
     let (asked, readable) = match request {
         Ok(request) if gate.is_own_server(request.remote) => {
             return (Some(wire::ALLOW.to_owned()), true);
-        },
-        Ok(request) => match understood(&request) {
-            Some(asked) => (asked, true),
-            None => return (Some(wire::ALLOW.to_owned()), true),
+        }
+        Ok(request) => match (
+            gate.probed_login(request.login.as_deref()),
+            understood(&request),
+        ) {
+            (Some(Ok(line)), _) => return (Some(wire::refuse(&line)), true),
+            (Some(Err(NoVerdict)), _) => return (None, true),
+            (None, Some(asked)) => (asked, true),
+            (None, None) => return (Some(wire::ALLOW.to_owned()), true),
         },
         Err(error) => {
             tracing::warn!(%error, "Postfix's question can't be read; it is judged as of an unknown device");

@@ -6,6 +6,7 @@ use countermand::doctor::Status;
 use crate::clinic::{Clinic, SECRET, found, well};
 use crate::support::gate::{Call, FakeGate};
 use crate::support::http;
+use crate::support::nginx_mail::NginxMail;
 use crate::support::pki::Pki;
 use crate::support::proxies::{Kind, Proxy, ProxyConfig};
 
@@ -227,4 +228,36 @@ fn a_proxy_that_shows_a_phone_our_401() {
         asking(port, &own, &[200, 204], &[403, 401])
     });
     assert_eq!(clinic.findings(), [("front.password", Status::Failed)]);
+}
+
+#[test]
+fn nginx_s_mail_proxy_from_outside() {
+    let mut clinic = Clinic::new();
+    let pki = Pki::new();
+    pki.write(clinic.folder.path());
+    clinic.config.doctor.ca_file = Some("ca.pem".into());
+    let mut look = |secret: &str| {
+        let proxy = NginxMail::start(clinic.port, secret, &pki)?;
+        let at = |scheme, port| format!("{scheme}://localhost:{port}");
+        clinic.config.doctor.fronts =
+            vec![at("imaps", proxy.imap_port), at("smtps", proxy.smtp_port)];
+        let report = clinic.examine();
+        let asks = well(&report)
+            .into_iter()
+            .filter(|id| *id == "front.asks")
+            .count();
+        Some((found(&report), asks))
+    };
+    let Some(seen) = look(SECRET) else { return };
+    assert_eq!(seen, (vec![], 2));
+    let failed = ("front.asks", Status::Failed);
+    assert_eq!(look("another-secret"), Some((vec![failed; 2], 0)));
+}
+
+#[test]
+fn a_mail_server_that_does_not_ask_before_the_password() {
+    let mut clinic = Clinic::new();
+    let server = crate::clinic::greeting("* OK ready\r\na NO wrong password\r\n");
+    clinic.config.doctor.fronts = vec![format!("imap://127.0.0.1:{server}")];
+    assert_eq!(clinic.findings(), [("front.asks", Status::Failed)]);
 }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use countermand::config::Config;
 use countermand::gate::postfix::question;
+use countermand::gate::probe::Probe;
 use countermand::gate::wire::dovecot::{self, ClientId, DovecotRequest};
 use countermand::gate::wire::eas::EasRequest;
 use countermand::gate::wire::headers::{self, GateRequest};
@@ -365,6 +366,9 @@ fn import_people(bytes: &[u8]) {
 /// Small values, as commands, files and headers have them.
 fn words(bytes: &[u8]) {
     let words = text(bytes);
+    if let Some(probe) = Probe::find("secret", &words) {
+        let _ = probe.told("secret", &words);
+    }
     for word in words.lines() {
         let _ = Listen::parse(word, Path::new("data"));
         let _ = word.parse::<Format>();
