@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::actor::{Actor, Operator};
 use crate::audit::Statement;
 use crate::exemption::{Attestation, Exemption};
-use crate::fleet::{Claim, IncomingReport, PersonRow, Recognition};
+use crate::fleet::{Claim, DeviceKey, IncomingReport, PersonRow, Recognition};
 use crate::id::{OrderId, PersonId};
 use crate::index::Settings;
 use crate::notice::{Key, Kind};
 use crate::order::{Order, RetractAnswer};
+use crate::verdict::Fallback;
 
 /// A change, by whom and when.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ impl Step {
 }
 
 /// Somebody was refused at a door.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
     /// See [`crate::verdict::Verdict::fingerprint`].
     pub fingerprint: u64,
@@ -74,8 +75,8 @@ pub struct Refusal {
     pub person: Option<PersonId>,
     /// Whether it is sure that this was the person: what is not earns them no notice of it.
     pub certain: bool,
-    /// Whether it was for a device that is not known: then no app is what has to go.
-    pub unknown_device: bool,
+    /// What was missing, where that decided: then an app is not, or not for certain, what has to go.
+    pub missing: Option<Fallback>,
     /// Orders that refused, for corrections.
     pub orders: BTreeSet<OrderId>,
     /// Question and verdict as JSON: what was known then.
@@ -83,7 +84,7 @@ pub struct Refusal {
 }
 
 /// Somebody whose refusal is on record was refused again for the same cause, so many times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedAgain {
     pub fingerprint: u64,
     pub times: u64,
@@ -91,7 +92,7 @@ pub struct RefusedAgain {
 }
 
 /// A person's mail sessions were ended, because their verdict turned.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kick {
     pub person: Option<PersonId>,
     /// Orders that refuse; none where a fallback does.
@@ -102,6 +103,9 @@ pub struct Kick {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounce {
     pub key: Key,
+    /// How many attempts came before the one that came back, where the bounce tells: that of another says
+    /// nothing of the last.
+    pub attempt: Option<u32>,
     /// What the mail server said.
     pub words: String,
 }
@@ -117,6 +121,25 @@ pub struct Purge {
     /// The command's exit status; `None` if it could not run to its end.
     pub status: Option<i32>,
     pub words: String,
+}
+
+/// A person's own word for a device of theirs.
+#[derive(Clone, Debug)]
+pub struct OwnWord {
+    pub recognition: Recognition,
+    /// Whose notice of a refusal proves that they may speak. It does once.
+    pub order: OrderId,
+    /// The version of the facts by which nothing spoke against it. Others since then are a conflict.
+    pub as_of: i64,
+}
+
+/// A word by which a device was recognised is taken back.
+#[derive(Clone, Debug)]
+pub struct Forget {
+    pub key: DeviceKey,
+    /// Whose it was by that. Found out in the transaction.
+    pub person: Option<PersonId>,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +175,8 @@ pub enum Change {
     /// Who came with which device key. Whether it was the first time is found out in the transaction.
     Claims(Vec<Claim>),
     Recognise(Recognition),
+    OwnWord(OwnWord),
+    Forget(Forget),
     /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
     /// another version in the database means that somebody was quicker.
     Order {
@@ -250,10 +275,16 @@ impl Change {
                     json!({ "source": source, "reports": reports.len() }),
                 )
             }
-            Change::Recognise(r) => say(
-                "device.recognise".into(),
+            Change::Recognise(r) => say("device.recognise".into(), None, recognised(r)),
+            Change::Forget(f) => say(
+                "device.forget".into(),
                 None,
-                json!({ "key": r.key, "person": r.person, "same_as": r.same_as, "reason": r.reason }),
+                json!({ "key": f.key, "person": f.person, "reason": f.reason }),
+            ),
+            Change::OwnWord(word) => say(
+                "device.recognise".into(),
+                Some(word.order),
+                recognised(&word.recognition),
             ),
             Change::Order {
                 order,
@@ -337,4 +368,8 @@ impl Change {
             | Change::Counted { .. } => None,
         }
     }
+}
+
+fn recognised(r: &Recognition) -> serde_json::Value {
+    json!({ "key": r.key, "person": r.person, "same_as": r.same_as, "reason": r.reason })
 }

@@ -139,6 +139,24 @@ impl Evidence {
             .flat_map(|report| report.apps.iter().map(move |app| Sighting { app, report }))
     }
 
+    /// The same of these packages alone: what is seen, absent and unknown of them stays as it is. It is for verdicts, and
+    /// nothing more can be folded into it, for it forgets which sources have listed apps.
+    pub fn only(&self, mut keep: impl FnMut(PackageNo) -> bool) -> Evidence {
+        let reports = self.reports.iter().map(|report| Report {
+            apps: report
+                .apps
+                .iter()
+                .filter(|app| keep(app.package))
+                .cloned()
+                .collect(),
+            ..report.clone()
+        });
+        Evidence {
+            reports: reports.collect(),
+            listed: BTreeSet::new(),
+        }
+    }
+
     /// When everything on the device was last seen, and by whom: the time since which what is not
     /// among the sightings is absent.
     pub fn complete_at(&self) -> Option<&Report> {

@@ -119,7 +119,8 @@ words!(
 /// One name by which a system knows a device, such as `eas:DEV7F3A` or `mdm:csv:42`.
 ///
 /// Equal after case folding; an `eas:` key is also equal to the hex of its bytes, because the two
-/// query forms of ActiveSync write the same DeviceId in those two ways (MS-ASHTTP 2.2.1.1.1).
+/// query forms of ActiveSync write the same DeviceId in those two ways (MS-ASHTTP 2.2.1.1.1). A
+/// certificate's serial number is a number (RFC 5280, 4.1.2.2), which each program writes in its own way.
 #[derive(Clone, Debug)]
 pub struct DeviceKey {
     kind: KeyKind,
@@ -145,6 +146,7 @@ impl DeviceKey {
         }
         let folded = match kind {
             KeyKind::Eas => canonical_eas(value),
+            KeyKind::Cert => canonical_serial(value).unwrap_or_else(|| fold(value)),
             _ => fold(value),
         };
         Ok(DeviceKey {
@@ -186,6 +188,18 @@ fn canonical_eas(value: &str) -> String {
         now = text;
     }
     fold(&now)
+}
+
+/// `0A1B`, `0a:1b`, `0x0A1B` and `a1b` as `a1b`; `None` for what is no hexadecimal number, as a subject.
+fn canonical_serial(value: &str) -> Option<String> {
+    let folded = fold(value);
+    let number = folded.strip_prefix("0x").unwrap_or(&folded);
+    let digits: String = number.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let short = digits.trim_start_matches('0');
+    Some(if short.is_empty() { "0" } else { short }.to_owned())
 }
 
 fn printable_of_hex(text: &str) -> Option<String> {
@@ -335,6 +349,24 @@ mod tests {
         assert_eq!(key("eas:DEV7F3A").as_str(), "eas:DEV7F3A");
         assert_ne!(key("eas:DEV7F3A"), key("cred:DEV7F3A"));
         assert_ne!(key("serial:44455637463341"), key("serial:DEV7F3A"));
+    }
+
+    #[test]
+    fn a_certificates_serial_number_is_one_however_it_is_written() {
+        for text in ["0A1B", "0a:1b", "a1b", "0x0A1B", "00 0A 1B", "000A1B"] {
+            assert_eq!(key(&format!("cert:{text}")), key("cert:A1B"), "{text}");
+        }
+        assert_eq!(key("cert:0A1B").as_str(), "cert:0A1B");
+        assert_eq!(key("cert:00"), key("cert:0"));
+        assert_ne!(key("cert:0A1B"), key("cert:A1B0"));
+        assert_ne!(key("cert:0A1B"), key("serial:0A1B"));
+        assert_ne!(key("serial:0A1B"), key("serial:A1B"));
+        assert_eq!(
+            key("cert:CN=dev-7F3A,O=Corp"),
+            key("cert:cn=DEV-7f3a,o=corp")
+        );
+        assert_ne!(key("cert:0-1"), key("cert:1"));
+        assert!("cert:::".parse::<DeviceKey>().is_ok());
     }
 
     #[test]

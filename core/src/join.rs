@@ -146,6 +146,29 @@ pub fn recognise(
     }
 }
 
+/// What a word gave a device that nothing else says of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Given {
+    pub key: bool,
+    pub person: bool,
+}
+
+/// The device without what a word gave it. One that was known by words alone is then no device at all: no
+/// key is left by which it could be called.
+pub fn forget(device: &Device, key: &DeviceKey, given: Given) -> Device {
+    let mut left = device.clone();
+    if given.key {
+        left.keys.remove(key);
+    }
+    if given.person {
+        left.person = None;
+        if left.last_report.is_none() {
+            left.keys.clear();
+        }
+    }
+    left
+}
+
 /// Takes a report into its device. `number` gives each package its number.
 pub fn take_report(
     device: &mut Device,

@@ -191,14 +191,18 @@ impl Tally {
 
 impl Verdict {
     /// What stays the same as long as a person is refused for the same cause; the reference that
-    /// the helpdesk looks up is made from it.
-    pub fn fingerprint(&self, question: &Question) -> u64 {
+    /// the helpdesk looks up is made from it. Where nobody vouched for the person it is another cause: what
+    /// a door that does vouch says later must not pass for a repeat.
+    pub fn fingerprint(&self, question: &Question, vouched: bool) -> u64 {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
         hash.update(format!(
             "{:?}\t{:?}\t{:?}",
             self.decision, self.person, self.fallback
         ));
+        if !vouched {
+            hash.update("\tsomebody");
+        }
         match self.person {
             Some(_) => {}
             None => hash.update(question.person.as_deref().unwrap_or("")),

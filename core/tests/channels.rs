@@ -198,7 +198,7 @@ fn words(order: &Order, kind: Kind, still_forbidden: &[&str]) -> Rendered {
         devices: Vec::new(),
         link: "https://x.test/o/7".into(),
         was_refused: false,
-        unknown_device: false,
+        missing: None,
         still_forbidden: still_forbidden.iter().map(|t| (*t).to_owned()).collect(),
     };
     render(kind, &context).unwrap()

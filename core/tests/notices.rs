@@ -141,7 +141,7 @@ fn a_notice_speaks_to_its_person_and_carries_the_link() {
         devices: index.devices_of(priya.id).collect(),
         link: LINK.into(),
         was_refused: false,
-        unknown_device: false,
+        missing: None,
         still_forbidden: Vec::new(),
     };
     let mut all = String::new();
@@ -178,7 +178,7 @@ fn inv_29_a_correction_stands_alone() {
         devices: Vec::new(),
         link: LINK.into(),
         was_refused,
-        unknown_device: false,
+        missing: None,
         still_forbidden,
     };
     let open = render(Kind::Correction, &context(false, Vec::new())).unwrap();
@@ -222,7 +222,7 @@ fn a_correction_is_labelled_even_if_its_author_forgot() {
         devices: Vec::new(),
         link: LINK.into(),
         was_refused: false,
-        unknown_device: false,
+        missing: None,
         still_forbidden: Vec::new(),
     };
     assert_eq!(
@@ -383,7 +383,7 @@ fn a_text_is_in_the_language_that_its_author_declared() {
             devices: vec![],
             link: LINK.into(),
             was_refused: false,
-            unknown_device: false,
+            missing: None,
             still_forbidden: vec![],
         };
         render(kind, &context).unwrap()
@@ -480,7 +480,7 @@ fn inv_28_a_correction_goes_out_whatever_its_author_wrote() {
         devices: Vec::new(),
         link: LINK.into(),
         was_refused: true,
-        unknown_device: false,
+        missing: None,
         still_forbidden: Vec::new(),
     };
     let mail = render(Kind::Correction, &context).unwrap();

@@ -1,6 +1,7 @@
 //! The config file, `countermand.toml`, and its environment variables.
 
 mod check;
+mod follow;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use crate::outbox::channels::ChannelConfig;
 use crate::outbox::limits::LimitsConfig;
 use crate::outbox::smtp::SmtpConfig;
 
+pub use follow::{FollowConfig, MainServer};
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -26,6 +29,21 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub notices: NoticesConfig,
     pub gate: GateConfig,
+    pub follow: FollowConfig,
+    pub import: ImportConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportConfig {
+    /// A larger file is not read: it would be held in memory several times over.
+    pub max_mib: u64,
+}
+
+impl Default for ImportConfig {
+    fn default() -> Self {
+        ImportConfig { max_mib: 512 }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

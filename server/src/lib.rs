@@ -13,4 +13,5 @@ pub mod live;
 pub mod outbox;
 pub mod serve;
 pub mod store;
+pub mod trust;
 pub mod web;

@@ -247,7 +247,7 @@ async fn what_never_left_is_sent_when_the_server_is_back() {
     while world
         .app
         .store
-        .next_retry(Lane::Channels)
+        .next_retry(Lane::Channels, &[])
         .await
         .unwrap()
         .is_none()

@@ -12,7 +12,6 @@ use countermand::gate::{Gate, Route, postfix};
 use countermand::listen::{Admit, Listen, Listener};
 use countermand_core::order::Order;
 use support::app::{Listening, RESPONDER, SECRET, TIKTOK, World, operator};
-use support::broken::Gate as Broken;
 use support::dovecot::{Dovecot, DovecotConfig, Login};
 use support::free_port;
 use support::nginx_mail::NginxMail;
@@ -295,75 +294,4 @@ fn a_mail_app_behind_nginx_s_mail_proxy() {
     session.send(&format!("a LOGIN {ALICE} secret"));
     let answer = session.line();
     assert!(!answer.starts_with("a OK"), "{answer}");
-}
-
-/// What stands where Countermand should be, at a door that asks over HTTP or as Postfix does.
-fn instead() -> [Broken; 4] {
-    [
-        Broken::gone(),
-        Broken::silent(),
-        Broken::rubbish(),
-        Broken::answers(503, &[]),
-    ]
-}
-
-#[test]
-fn postfix_does_as_chosen_without_a_verdict() {
-    let company = Company::new();
-    let Some(dovecot) = company.dovecot() else {
-        return;
-    };
-    let check = |gate: &Broken, open: bool, expected: &str| {
-        let login = dovecot.login_port;
-        let Some(postfix) = Postfix::start(gate.port(), login, &company.pki, open) else {
-            return;
-        };
-        let clean = Some(&company.clean);
-        let mut session = Lines::start_tls(postfix.port, &company.pki, clean);
-        assert!(
-            session
-                .smtp(&format!("AUTH PLAIN {PLAIN}"))
-                .starts_with("235")
-        );
-        let answer = mail(&mut session);
-        assert!(answer.starts_with(expected), "{gate:?}, {open}: {answer}");
-    };
-    std::thread::scope(|scope| {
-        for gate in instead() {
-            let check = &check;
-            scope.spawn(move || {
-                check(&gate, false, "451 4.3.5");
-                check(&gate, true, "250");
-            });
-        }
-    });
-}
-
-#[test]
-fn nginx_s_mail_proxy_is_closed_without_a_verdict() {
-    let pki = Pki::new();
-    let clean = pki.device("dev-9c1e");
-    let check = |gate: &Broken| {
-        let Some(nginx) = NginxMail::start(gate.port(), SECRET, &pki) else {
-            return;
-        };
-        let mut session = Lines::connect(nginx.imap_port, &pki, Some(&clean));
-        session.line();
-        session.send(&format!("a LOGIN {ALICE} secret"));
-        let answer = session.line();
-        assert!(!answer.starts_with("a OK"), "{gate:?}: {answer}");
-        let mut session = Lines::connect(nginx.pop3_port, &pki, Some(&clean));
-        session.line();
-        session.send(&format!("USER {ALICE}"));
-        session.line();
-        session.send("PASS secret");
-        let answer = session.line();
-        assert!(!answer.starts_with("+OK"), "{gate:?}: {answer}");
-    };
-    std::thread::scope(|scope| {
-        for gate in instead() {
-            let check = &check;
-            scope.spawn(move || check(&gate));
-        }
-    });
 }

@@ -200,7 +200,7 @@ async fn inv_22_no_notice_begins_after_the_retraction_and_inv_23_corrections_go_
         at: noon(),
         person: Some(PersonId(7777)),
         certain: true,
-        unknown_device: false,
+        missing: None,
         orders: [order_id(A)].into(),
         known: "{}".into(),
     };

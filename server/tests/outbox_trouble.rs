@@ -91,7 +91,7 @@ async fn inv_19_a_relay_that_is_away_loses_nothing() {
     let sending = tokio::spawn(sender.run_until_idle(std::future::pending()));
     progress.wait_for(|p| p.trouble.is_some()).await.unwrap();
     // Nothing is claimed for a relay that is away, so nothing has to be given up.
-    assert_eq!(world.store.unsettled().await.unwrap(), 0);
+    assert_eq!(world.store.unsettled(&[]).await.unwrap(), 0);
     open.store(true, Ordering::SeqCst);
     let done = sending.await.unwrap().unwrap();
     assert_eq!((done.accepted, done.trouble), (200, None));
@@ -187,7 +187,7 @@ async fn inv_17_what_a_dead_sender_held_is_settled_or_sent_when_its_lease_is_ove
         received(&recorder, order_id(B), Kind::Correction),
         once_each(0..5)
     );
-    assert_eq!(later.store.unsettled().await.unwrap(), 0);
+    assert_eq!(later.store.unsettled(&[]).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,7 @@ fn link(house: &House, order: &str, email: &str, kind: Kind) -> String {
     let brief = Brief {
         key,
         was_refused: false,
-        unknown_device: false,
+        missing: None,
     };
     let letter = house.app.write(&brief).unwrap();
     let (_, rest) = letter.text.split_once("http://127.0.0.1:8420").unwrap();

@@ -6,6 +6,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::{Index, Rule};
+use crate::fleet::Person;
 use crate::id::{OrderId, PersonId};
 use crate::order::file::Tell;
 
@@ -106,17 +107,28 @@ impl Index {
         let Some(person) = self.person(person) else {
             return Vec::new();
         };
-        self.rules
-            .values()
-            .filter(|r| r.order.id != order && r.order.in_force(at).is_some())
-            .filter(|r| {
-                self.devices_of(person.id).any(|d| {
-                    self.speak(r, person, d, at)
-                        .is_some_and(|reason| reason.seen.is_some())
-                })
+        let forbidding = self.rules_against(person, at).map(|rule| rule.order.id);
+        forbidding.filter(|other| *other != order).collect()
+    }
+
+    /// Whether a device of the person is known to have an app that an order in force forbids them.
+    pub fn has_forbidden_app(&self, person: PersonId, at: Timestamp) -> bool {
+        let person = self.person(person);
+        person.is_some_and(|person| self.rules_against(person, at).next().is_some())
+    }
+
+    /// Orders in force that speak of an app on a device of the person's.
+    fn rules_against<'a>(
+        &'a self,
+        person: &'a Person,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &'a Rule> {
+        self.rules.values().filter(move |rule| {
+            self.devices_of(person.id).any(|device| {
+                self.speak(rule, person, device, at)
+                    .is_some_and(|reason| reason.seen.is_some())
             })
-            .map(|r| r.order.id)
-            .collect()
+        })
     }
 
     /// People of the approved list who are no longer in scope, or new in it, against the list's

@@ -7,11 +7,13 @@
 
 mod audience;
 mod claims;
+mod gates;
 mod judge;
 mod preview;
 mod sets;
 
 pub use audience::Standing;
+pub use gates::Concern;
 pub use preview::UnknownGroups;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -244,6 +246,11 @@ impl Index {
             .iter()
             .filter_map(|(no, p)| Some((*no, package_match(pins, p)?)))
             .collect()
+    }
+
+    /// What decides where a fact is missing.
+    pub fn policy(&self) -> &GatePolicy {
+        &self.policy
     }
 
     pub fn settings(&self) -> &Settings {

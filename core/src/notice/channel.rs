@@ -44,6 +44,12 @@ impl Lane {
         }
     }
 
+    /// Which of a few are its own.
+    pub fn among(self, recipients: &[PersonId]) -> Vec<PersonId> {
+        let is_own = |r: &&PersonId| self.numbers().contains(&r.0);
+        recipients.iter().filter(is_own).copied().collect()
+    }
+
     /// Those of `recipients` that are its own.
     pub fn of(self, mut recipients: RoaringBitmap) -> RoaringBitmap {
         let others = match self {

@@ -7,6 +7,7 @@ pub mod channel;
 pub mod lint;
 pub mod mark;
 mod markdown;
+mod missing;
 pub mod plan;
 pub mod render;
 pub mod seal;

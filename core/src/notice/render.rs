@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::{Environment, Template, UndefinedBehavior, Value, context};
 
-use super::Kind;
 use super::markdown::markdown;
+use super::{Kind, missing};
 use crate::fleet::{Device, Person};
 use crate::order::file::Problem;
 use crate::order::texts::language_of;
 use crate::order::when::for_people;
 use crate::order::{Order, Retraction};
+use crate::verdict::Fallback;
 
 /// A mail, but for addresses and threading.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,8 +37,8 @@ pub struct Context<'a> {
     pub link: String,
     /// For corrections: whether mail was refused to this person because of the order.
     pub was_refused: bool,
-    /// For notices of a refusal: whether it was of a device that is not known here.
-    pub unknown_device: bool,
+    /// For notices of a refusal: what was missing, where that and no app decided.
+    pub missing: Option<Fallback>,
     /// For corrections: titles of other orders that still forbid an app to this person.
     pub still_forbidden: Vec<String>,
 }
@@ -74,8 +75,11 @@ pub fn render(kind: Kind, context: &Context<'_>) -> Result<Rendered, RenderError
             own.language,
             (own.text.subject.as_str(), own.text.body.as_str()),
         ),
-        None if kind == Kind::Blocked && context.unknown_device => (OURS, UNKNOWN_DEVICE),
-        None => (OURS, default_text(kind)),
+        None => {
+            let missing = context.missing.filter(|_| kind == Kind::Blocked);
+            let text = missing.and_then(missing::text);
+            (OURS, text.unwrap_or_else(|| default_text(kind)))
+        }
     };
     let fail = |what: String| RenderError {
         text: kind.text_name().to_owned(),
@@ -189,8 +193,8 @@ fn compose(
     if kind == Kind::Correction {
         ours = correct(&text, context, zone, values);
     }
-    if kind == Kind::Blocked && context.unknown_device {
-        ours = ways_to_be_recognised(&context.link);
+    if let (Kind::Blocked, Some(missing)) = (kind, context.missing) {
+        ours = missing::what_to_do(missing, &context.link).unwrap_or_default();
     }
     if !text.contains(&context.link) {
         ours.push_str(&format!(
@@ -258,24 +262,6 @@ fn correct(text: &str, context: &Context<'_>, zone: &str, values: &Values) -> St
         ));
     }
     all
-}
-
-/// Where no app is what has to go.
-const UNKNOWN_DEVICE: (&str, &str) = (
-    "Mail was refused to a device that is not known: {{ order.title }}",
-    "Dear {{ person.name }},\n\nsomebody asked for your mail on a device that is not known here, and was refused: the order «{{ order.title }}» is in force ({{ apps }}), and what is on that device can't be told. Your other devices are not concerned.\n\nWhy: {{ order.reason }}",
-);
-
-/// What stands in such a notice whatever its author wrote. The reference is not in it: only the refused
-/// device shows it, so this notice alone recognises nothing.
-fn ways_to_be_recognised(link: &str) -> String {
-    format!(
-        "\n\n---\n\nThe device is **not known here**. If it is yours, have it recognised:\n\n\
-         - Enrol it as you did your others. It is known as soon as a report of it comes in.\n\
-         - Or, on a device that shows you your mail, open <{link}> and give the reference that the refused device was shown. It looks like R-7Q2M-4F.\n\
-         - Or give that reference to the helpdesk.\n\n\
-         If it is not yours, tell the helpdesk at once: somebody else knows your password."
-    )
 }
 
 fn default_text(kind: Kind) -> (&'static str, &'static str) {
@@ -479,7 +465,7 @@ pub fn check<'a>(order: &'a Order, locales: impl IntoIterator<Item = &'a str>) -
             devices: Vec::new(),
             link: "https://example.test/o/0".to_owned(),
             was_refused: false,
-            unknown_device: false,
+            missing: None,
             still_forbidden: Vec::new(),
         };
         for kind in [

@@ -17,6 +17,12 @@ impl SealKey {
         SealKey(bytes)
     }
 
+    /// A name of the installation that tells nothing of the key. `since` is the number of its last new beginning.
+    pub fn name_of_installation(&self, since: u64) -> String {
+        let mac = self.mac("installation").chain_update(since.to_be_bytes());
+        crate::hex::encode(&mac.finalize().into_bytes()[..16])
+    }
+
     /// Nothing sealed for one purpose is worth anything for another.
     pub(super) fn mac(&self, purpose: &str) -> Hmac<Sha256> {
         // A key shorter than a block stands for itself filled up with zeros (RFC 2104).

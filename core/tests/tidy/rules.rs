@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("failpoint", &[]),
     ("listen", &[]),
+    ("trust", &[]),
     ("store", &[]),
     ("live", &["store"]),
     ("outbox", &["store"]),
@@ -42,8 +43,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Plain values that every module is handed, the moments that any may pass, and the one way to listen.
-const ANYWHERE: &[&str] = &["config", "clock", "failpoint", "listen"];
+/// Plain values that every module is handed, the moments that any may pass, the one way to listen, and whose
+/// certificates are believed.
+const ANYWHERE: &[&str] = &["config", "clock", "failpoint", "listen", "trust"];
 
 /// Where the parts are put together: they may use everything.
 const OUTERMOST: &[&str] = &["main", "lib", "serve"];

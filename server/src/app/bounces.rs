@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use countermand_core::actor::Actor;
 use countermand_core::change::{Bounce, Change};
 use countermand_core::id::OrderId;
-use countermand_core::notice::mark;
+use countermand_core::notice::mark::{self, Marked};
 use countermand_core::notice::{Key, Kind};
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{IntCounterVec, Opts};
@@ -58,12 +58,12 @@ impl Bounces {
 
     /// Whose notice it was. A mark is proof; a Message-ID is believed only together with an address of
     /// the very person, and not from somebody who guesses (see [`mark`]).
-    fn whose(&self, report: &Report, now: Timestamp) -> Option<Key> {
+    fn whose(&self, report: &Report, now: Timestamp) -> Option<Marked> {
         let app = &self.app;
         let view = app.live.view();
         let read = |m: &String| mark::read(m, &app.seal, view.orders().map(|o| o.id));
-        if let Some(key) = report.marks.iter().find_map(read) {
-            return Some(key);
+        if let Some(marked) = report.marks.iter().find_map(read) {
+            return Some(marked);
         }
         let ours = |id: &&str| id.starts_with("cm.");
         let left = |id: &'_ String| id.split('@').next().unwrap_or_default().to_owned();
@@ -92,7 +92,9 @@ impl Bounces {
                         kind: *kind,
                     };
                     if ids.contains(key.message_id("").trim_end_matches('@')) {
-                        return Some(key);
+                        // It is the same of every attempt.
+                        let attempt = None;
+                        return Some(Marked { key, attempt });
                     }
                 }
             }
@@ -142,10 +144,14 @@ impl Intake for Bounces {
                 continue;
             }
             match self.whose(&report, now) {
-                Some(key) => {
+                Some(Marked { key, attempt }) => {
                     self.count(report.verdict.as_str());
                     let words = report.words;
-                    bounces.push(Bounce { key, words });
+                    bounces.push(Bounce {
+                        key,
+                        attempt,
+                        words,
+                    });
                 }
                 None => {
                     self.count("unmatched");

@@ -110,7 +110,7 @@ impl App {
             devices: Vec::new(),
             link: link.clone(),
             was_refused: false,
-            unknown_device: false,
+            missing: None,
             still_forbidden,
         };
         let words = render(kind, &context).map_err(|e| e.to_string())?;
@@ -154,13 +154,13 @@ impl App {
             };
             let announcement = announced.map_or(not_begun, |r| r.state.as_str());
             let detail = corrected.or(announced).map(|r| r.detail.clone());
-            let planned = correction.unwrap_or(announcement) == "planned";
+            let waits = matches!(correction.unwrap_or(announcement), "planned" | "claimed");
             AtChannel {
                 name: name.clone(),
                 announcement,
                 correction,
                 detail: match detail {
-                    _ if planned && !self.has_channel(name) => format!(
+                    _ if waits && !self.has_channel(name) => format!(
                         "this server's config has no [[notices.channel]] «{name}»; a server that has it sends, or put it back"
                     ),
                     detail => detail.unwrap_or_default(),

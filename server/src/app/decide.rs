@@ -41,7 +41,7 @@ impl App {
             .and_then(|d| d.keys.first())
             .or(question.keys.first())
             .map(ToString::to_string);
-        let reference = refusal_ref(verdict.fingerprint(question));
+        let reference = refusal_ref(verdict.fingerprint(question, true));
         Ok(Decided {
             verdict,
             reference,

@@ -4,16 +4,12 @@
 //! comes, `[when_unknown] no_report` of each order decides.
 
 use countermand_core::actor::{Act, Actor};
-use countermand_core::change::Change;
-use countermand_core::duration::Length;
+use countermand_core::change::{Change, Forget};
 use countermand_core::fleet::{
     Claim, Device, DeviceKey, FormFactor, Ownership, Recognition, Visibility, fold,
 };
 use countermand_core::id::PersonId;
 use countermand_core::index::Index;
-use countermand_core::notice::Kind;
-use countermand_core::notice::token::Said;
-use countermand_core::order::Order;
 use countermand_core::platform::Platform;
 use countermand_core::verdict::{Channel, Decision, Fallback, Question};
 use jiff::Timestamp;
@@ -21,9 +17,6 @@ use serde::Serialize;
 
 use super::{App, AppError, Result};
 use crate::store::StoredRefusal;
-
-/// For so long after a refusal its person may say that the device is theirs.
-const OWN_WORD_WITHIN: Length = Length::days(7);
 
 /// What is known of a device key, or of all that are a person's. Never which apps (invariant 37).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -93,6 +86,17 @@ pub struct Recognised {
     pub decision: Decision,
 }
 
+/// What was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Forgotten {
+    pub key: DeviceKey,
+    /// Whose the word had said that it was.
+    pub person: Option<String>,
+    pub at: Timestamp,
+    /// What a door says of it from now on, as in enforce mode.
+    pub decision: Decision,
+}
+
 impl App {
     /// What is known of a device key, or of the person at an address.
     pub async fn whose(&self, actor: &Actor, asked: &str) -> Result<Whose> {
@@ -150,94 +154,66 @@ impl App {
             form_factor: word.form_factor,
             reason: word.reason.trim().to_owned(),
         };
-        self.take_word(actor, recognition).await
+        let at = self.now();
+        let change = Change::Recognise(recognition.clone());
+        self.commit_at(actor, at, change).await?;
+        Ok(self.recognised(recognition, at))
     }
 
-    /// Takes a person's own word for the device that was refused under that reference. Two things prove
-    /// who speaks: the notice came to a device that reads the person's mail, and the reference stands
-    /// on the device that was refused, and nowhere in the notice.
-    pub async fn recognise_own(
-        &self,
-        order: &Order,
-        said: &Said,
-        reference: &str,
-    ) -> Result<Recognised> {
-        let fail = || {
-            AppError::Input(format!(
-                "no device of yours was refused as unknown under «{}» in the last days; look at the device for its reference, or ask the helpdesk",
-                reference.trim()
-            ))
-        };
-        if !self.may_be_own(order, said).await? {
-            return Err(fail());
+    /// Takes back the word by which a device was recognised. What a report says stands.
+    pub async fn forget(&self, actor: &Actor, key: &DeviceKey, reason: &str) -> Result<Forgotten> {
+        self.authorise(actor, Act::Recognise).await?;
+        if reason.trim().is_empty() {
+            return Err(AppError::Input(
+                "taking a word back takes a few words on why: they stand in the record".into(),
+            ));
         }
-        let now = self.now();
-        let found = self.store.refusals_called(reference).await?;
-        let key = found
-            .iter()
-            .filter(|r| r.person == Some(said.person) && now < OWN_WORD_WITHIN.after(r.last_at))
-            .find_map(unknown_key)
-            .ok_or_else(fail)?;
-        let person = {
+        let email = {
             let view = self.live.view();
-            let question = Question {
-                person: None,
-                keys: vec![key.clone()],
-                channel: Channel::Web,
-            };
-            if view.is_anothers(&question, said.person) {
-                return Err(AppError::Policy(
-                    "somebody else came with that device before you; ask the helpdesk".to_owned(),
-                ));
-            }
-            address(&view, said.person).ok_or_else(fail)?
+            let person = view.devices_called(key).find_map(|d| d.person);
+            person.and_then(|p| address(&view, p))
         };
-        let recognition = Recognition {
-            key,
-            person: said.person,
-            same_as: None,
-            platform: None,
-            form_factor: None,
-            reason: format!(
-                "their own word, by the notice of «{}» and the reference {}",
-                order.title(),
-                reference.trim().to_uppercase()
-            ),
+        let at = self.now();
+        let change = Change::Forget(Forget {
+            key: key.clone(),
+            person: None,
+            reason: reason.trim().to_owned(),
+        });
+        self.commit_at(actor, at, change).await?;
+        let question = Question {
+            person: email.clone(),
+            keys: vec![key.clone()],
+            channel: Channel::Activesync,
         };
-        self.take_word(&Actor::Person(person), recognition).await
+        Ok(Forgotten {
+            key: key.clone(),
+            person: email,
+            at,
+            decision: self.live.view().verdict(&question, at).decision,
+        })
     }
 
-    /// Whether who got that notice may have a device that was refused recognised by it.
-    pub async fn may_be_own(&self, order: &Order, said: &Said) -> Result<bool> {
-        let stands = order.in_force(self.now()).is_some();
-        Ok(said.kind == Kind::Blocked
-            && stands
-            && self.store.was_unknown_device(order.id, said.person).await?)
-    }
-
-    async fn take_word(&self, actor: &Actor, recognition: Recognition) -> Result<Recognised> {
-        let (key, same_as) = (recognition.key.clone(), recognition.same_as.clone());
-        let (id, at) = (recognition.person, self.now());
-        self.commit_at(actor, at, Change::Recognise(recognition))
-            .await?;
+    /// What follows from a word that was taken.
+    pub(super) fn recognised(&self, recognition: Recognition, at: Timestamp) -> Recognised {
         let view = self.live.view();
-        let person = address(&view, id).unwrap_or_default();
+        let person = address(&view, recognition.person).unwrap_or_default();
+        let key = recognition.key;
         let question = Question {
             person: Some(person.clone()),
             keys: vec![key.clone()],
             channel: Channel::Activesync,
         };
-        Ok(Recognised {
+        Recognised {
             key,
-            same_as,
+            same_as: recognition.same_as,
             at,
             decision: view.verdict(&question, at).decision,
             person,
-        })
+        }
     }
 }
 
-fn address(view: &Index, person: PersonId) -> Option<String> {
+pub(super) fn address(view: &Index, person: PersonId) -> Option<String> {
     view.person(person).map(|p| p.email.clone())
 }
 
@@ -284,15 +260,4 @@ pub fn refused(refusal: &StoredRefusal) -> KnownRefusal {
         },
         vouched: question["vouched"] == true && question["readable"] == true,
     }
-}
-
-/// The key of a refusal that a door vouched for and that was of an unknown device.
-fn unknown_key(refusal: &StoredRefusal) -> Option<DeviceKey> {
-    let known = refused(refusal);
-    let unknown = known.fallback == Some(Fallback::UnknownDevice);
-    known
-        .keys
-        .into_iter()
-        .next()
-        .filter(|_| unknown && known.vouched)
 }

@@ -14,6 +14,7 @@ pub mod mode;
 pub mod notices;
 pub mod office;
 pub mod operators;
+pub mod own_word;
 pub mod publish;
 pub mod purge;
 pub mod rehearse;
@@ -161,6 +162,13 @@ impl App {
             why: String::new(),
         };
         Ok(self.commit(actor, change).await?)
+    }
+
+    /// A name by which other servers know this installation. It is another after a backup took the database's
+    /// place: numbers may stand for others then.
+    pub async fn installation(&self) -> Result<String> {
+        let restored = self.store.last_restore().await?;
+        Ok(self.seal.name_of_installation(restored))
     }
 
     pub fn now(&self) -> Timestamp {

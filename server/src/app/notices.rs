@@ -5,6 +5,7 @@ use countermand_core::index::Index;
 use countermand_core::notice::Kind;
 use countermand_core::notice::render::{Context, Rendered, render};
 use countermand_core::order::Order;
+use countermand_core::verdict::Fallback;
 use jiff::Timestamp;
 
 use super::{App, AppError, Result};
@@ -16,7 +17,7 @@ pub(super) struct Known {
     /// Where the order's state stands.
     pub link: String,
     pub was_refused: bool,
-    pub unknown_device: bool,
+    pub missing: Option<Fallback>,
     /// Titles of other orders that still forbid an app to the person.
     pub still_forbidden: Vec<String>,
 }
@@ -35,7 +36,7 @@ impl App {
         let known = Known {
             link: self.sealed_link(order, person.id, kind),
             was_refused: brief.was_refused,
-            unknown_device: brief.unknown_device,
+            missing: brief.missing,
             still_forbidden: still_forbidden(view, order, person, kind, self.now()),
         };
         written(view, order, person, kind, known)
@@ -80,7 +81,7 @@ pub(super) fn written(
         devices,
         link: known.link,
         was_refused: known.was_refused,
-        unknown_device: known.unknown_device,
+        missing: known.missing,
         still_forbidden: known.still_forbidden,
     };
     render(kind, &context).map_err(|e| AppError::Failed(e.to_string()))

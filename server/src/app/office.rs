@@ -1,6 +1,7 @@
 //! What the outbox asks of orders and people, answered from the live index.
 
 use countermand_core::id::{OrderId, PersonId};
+use countermand_core::notice::channel::Channels;
 use countermand_core::notice::plan::{self, Due};
 use countermand_core::notice::{Key, Kind, mark};
 use countermand_core::order::{Order, State};
@@ -33,10 +34,11 @@ impl Office for App {
         plan::announcements(&self.live.view(), order, now)
     }
 
-    fn reaches(&self, order: OrderId, channel: PersonId) -> bool {
+    fn lacks(&self) -> Vec<PersonId> {
         let view = self.live.view();
-        let name = view.order(order).and_then(|o| o.channel(channel));
-        name.is_some_and(|name| self.has_channel(name))
+        let all: Channels = view.orders().flat_map(|o| o.channels.clone()).collect();
+        let lacks = all.iter().filter(|(name, _)| !self.has_channel(name));
+        lacks.map(|(_, no)| PersonId::channel(*no)).collect()
     }
 
     fn too_late(&self, key: &Key) -> Option<&'static str> {
@@ -62,12 +64,12 @@ impl Office for App {
         Some(domain.to_owned())
     }
 
-    fn mark(&self, key: &Key) -> Option<Mark> {
+    fn mark(&self, key: &Key, attempt: u32) -> Option<Mark> {
         let notices = &self.config.notices;
         if !notices.bounces.is_on() {
             return None;
         }
-        let text = mark::write(key, &self.seal);
+        let text = mark::write(key, attempt, &self.seal);
         Some(Mark {
             envelope_from: notices.bounces.envelope(&notices.from, &text)?,
             text,

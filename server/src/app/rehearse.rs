@@ -83,7 +83,7 @@ impl App {
                 let known = Known {
                     link: self.config.statement_link(order.id),
                     was_refused,
-                    unknown_device: false,
+                    missing: None,
                     still_forbidden: still_forbidden(&view, order, &person, kind, now),
                 };
                 sample.mail = written(&view, &as_if, &person, kind, known)?;

@@ -55,7 +55,11 @@ impl App {
             }
             let at = self.at_channels(&order).await?;
             let left = at.into_iter().filter(|at| {
-                at.correction.unwrap_or(at.announcement) == "planned" && !self.has_channel(&at.name)
+                // As it has not, what waits for a retry waits for another server, too.
+                matches!(
+                    at.correction.unwrap_or(at.announcement),
+                    "planned" | "claimed"
+                ) && !self.has_channel(&at.name)
             });
             let names: Vec<String> = left.map(|at| at.name).collect();
             if !names.is_empty() {

@@ -6,7 +6,7 @@ use countermand_core::platform::Platform;
 use countermand_core::verdict::Decision;
 
 use super::{Exit, Place, Result, print};
-use crate::app::devices::{Recognised, Whose, Word};
+use crate::app::devices::{Forgotten, Recognised, Whose, Word};
 
 /// Tell whose a device is, and have an unknown one recognised
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,7 @@ use crate::app::devices::{Recognised, Whose, Word};
 pub enum Device {
     Show(Show),
     Recognise(Recognise),
+    Forget(Forget),
 }
 
 /// Tell what is known of a device key, or of all that are a person's; never which apps
@@ -57,6 +58,24 @@ pub struct Recognise {
     form_factor: Option<FormFactor>,
 }
 
+/// Take back the word by which a device was recognised
+///
+/// Yours, another operator's or the person's own. What a report of it says stands; where nothing else is
+/// known of it, it is an unknown device again, at its next request.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example: countermand --as cy@example.test device forget eas:DEV7F3A --reason \"Was not eve's\""
+)]
+pub struct Forget {
+    /// The device key
+    #[arg(value_name = "KEY")]
+    key: DeviceKey,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 impl Device {
     pub async fn run(self, place: &Place) -> Result<Exit> {
         let open = place.open().await?;
@@ -77,6 +96,10 @@ impl Device {
                 };
                 let done = app.recognise(actor, &word).await?;
                 place.print.answer(&done, || said(&done))?;
+            }
+            Device::Forget(Forget { key, reason }) => {
+                let done = app.forget(actor, &key, &reason).await?;
+                place.print.answer(&done, || taken_back(&done))?;
             }
         }
         Ok(Exit::Done)
@@ -99,6 +122,20 @@ fn said(done: &Recognised) -> String {
         }
     };
     format!("Written down: {what}. {now}")
+}
+
+fn taken_back(done: &Forgotten) -> String {
+    let whose = match &done.person {
+        Some(person) => format!("that {} is a device of {person}", done.key),
+        None => format!("whose {} is", done.key),
+    };
+    let now = match done.decision {
+        Decision::Deny => "The doors refuse it from now on.",
+        _ => {
+            "The doors let it in: no order is enforcing for its person, or a report says what holds."
+        }
+    };
+    format!("Written down: the word {whose} is taken back. {now}")
 }
 
 fn shown(known: &Whose, whose: &str) -> String {

@@ -8,7 +8,7 @@ use countermand_core::actor::Act;
 use serde::Serialize;
 
 use super::rejects::{self, FileReport};
-use super::{Exit, Failure, Place, Result, print};
+use super::{Exit, Failure, Place, Result, files, print};
 use crate::import::{self, Format};
 
 /// Bring in devices and the apps that a source saw on them
@@ -57,7 +57,7 @@ impl Import {
         // All are read before one is taken, so that a file that can't be read changes nothing.
         let mut read = Vec::new();
         for file in &self.files {
-            let bytes = std::fs::read(file).map_err(|e| Failure::unreadable(file, &e))?;
+            let bytes = files::read(file, &open.app.config.import)?;
             let in_file = |e: import::ImportError| Failure::from(e).in_file(file);
             let format = match self.format {
                 Some(format) => format,
@@ -66,11 +66,11 @@ impl Import {
             let reports = import::reports(format, &bytes, open.app.now()).map_err(in_file)?;
             read.push((file, format, reports));
         }
-        let mut files = Vec::new();
+        let mut taken = Vec::new();
         for (file, format, reports) in &read {
-            files.push(rejects::keep(file, format.as_str(), reports)?);
+            taken.push(rejects::keep(file, format.as_str(), reports)?);
         }
-        for ((_, _, reports), file) in read.into_iter().zip(&mut files) {
+        for ((_, _, reports), file) in read.into_iter().zip(&mut taken) {
             let shared = open
                 .app
                 .import_reports(&open.actor, reports.good, print::bar("devices"))
@@ -78,9 +78,9 @@ impl Import {
             file.notes.extend(shared.in_words());
         }
         let report = Report {
-            imported: files.iter().map(|f| f.imported).sum(),
-            rejected: files.iter().map(|f| f.rejected).sum(),
-            files,
+            imported: taken.iter().map(|f| f.imported).sum(),
+            rejected: taken.iter().map(|f| f.rejected).sum(),
+            files: taken,
         };
         rejects::tell(place, &report, &report.files, "report", "reports")
     }

@@ -148,7 +148,10 @@ pub async fn run(cli: Cli, world: World) -> Result<Job> {
         Command::Notices(notices::Notices::Unreached(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Send(c)) => return Ok(Job::Send(place, c)),
         Command::Audit(c) => c.run(&place).await,
-        Command::Serve(c) => return Ok(Job::Serve(place, c.checked()?)),
+        Command::Serve(c) => {
+            let serve = c.checked(&place)?;
+            return Ok(Job::Serve(place, serve));
+        }
         Command::Demo(c) => return Ok(Job::Demo(place, c)),
         Command::Backup(c) => c.run(&place).await,
         Command::Restore(c) => c.run(&place).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use countermand_core::actor::Act;
 
-use super::{Exit, Failure, Place, Result, print, rejects};
+use super::{Exit, Failure, Place, Result, files, print, rejects};
 use crate::import;
 
 /// Who may hold devices
@@ -36,7 +36,7 @@ impl People {
         let People::Import(Import { file }) = self;
         let open = place.open().await?;
         open.authorise(Act::Administer).await?;
-        let bytes = std::fs::read(&file).map_err(|e| Failure::unreadable(&file, &e))?;
+        let bytes = files::read(&file, &open.app.config.import)?;
         let read = import::people(&bytes).map_err(|e| Failure::from(e).in_file(&file))?;
         let report = rejects::keep(&file, "people", &read)?;
         open.app

@@ -2,23 +2,27 @@
 
 use clap::Args;
 
-use super::{Failure, Result};
+use super::{Failure, Place, Result};
 
 /// Run the gates, the sending and the console
 #[derive(Debug, Args)]
 #[command(after_help = "Example: countermand serve")]
 pub struct Serve {
-    /// Only the gates, on a machine beside the mail server (not built yet)
+    /// Only the gates, on a machine beside the mail server: follows the main server of [follow], and goes on without it
     #[arg(long)]
     pub gate_only: bool,
 }
 
 impl Serve {
-    pub(super) fn checked(self) -> Result<Serve> {
+    pub(super) fn checked(self, place: &Place) -> Result<Serve> {
         if self.gate_only {
-            return Err(Failure::usage(
-                "serve --gate-only is not built yet; run `countermand serve`, which has the gates too",
-            ));
+            let follow = place.config()?.follow;
+            if follow.url.is_empty() || follow.secret.is_empty() {
+                return Err(Failure::usage(format!(
+                    "serve --gate-only follows another server, and {} does not say which: set url in [follow], and the secret that stands in the config of both",
+                    place.config_file().display()
+                )));
+            }
         }
         Ok(self)
     }

@@ -15,7 +15,12 @@ impl Config {
         notices.smtp.check().map_err(|e| e.to_string())?;
         (notices.test.smtp.check()).map_err(|e| e.of_tests())?;
         channels::check(&notices.channels)?;
+        if self.import.max_mib == 0 {
+            return Err("[import] max_mib: expected a number above zero, such as 512".to_owned());
+        }
         self.gate.check().map_err(|e| format!("[gate] {e}"))?;
+        let follow = self.follow.check(&self.gate);
+        follow.map_err(|e| format!("[follow] {e}"))?;
         crate::outbox::message::bare_address(&notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
@@ -180,6 +185,14 @@ mod tests {
             (
                 "[gate]\nmax_view_age = \"PT0S\"",
                 "[gate] max_view_age: expected",
+            ),
+            (
+                "[follow]\nsecret = \"guess\"",
+                "[follow] secret is too short",
+            ),
+            (
+                "[follow]\nurl = \"http://main.example.test\"",
+                "[follow] url «http://main.example.test»: expected https://",
             ),
             (
                 "[gate.doveadm]\naddress = \"dovecot\"",

@@ -79,8 +79,8 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Answer(Box<Answer>),
-    /// The view is too old, and when it was fresh an order was enforcing: the door does as its own
-    /// configuration says.
+    /// The view is too old, and when it was fresh an order was enforcing, or there is none: the door does as
+    /// its own configuration says.
     TooOld,
 }
 
@@ -94,6 +94,14 @@ impl Answer {
             personal: false,
             seen_on_own: false,
             fingerprint: 0,
+        }
+    }
+
+    /// The view is too old, and when it was fresh nobody was to be refused.
+    fn open_unseen() -> Self {
+        Answer {
+            line: "Mail is open to this device: no order was enforcing when the facts were last known.".to_owned(),
+            ..Answer::open(nothing())
         }
     }
 }
@@ -176,14 +184,17 @@ impl Gate {
 
     /// The answer by the index alone.
     pub(super) fn judge(&self, asked: &Asked, now: Timestamp, age: Duration) -> Outcome {
+        if age == Duration::MAX {
+            return Outcome::TooOld;
+        }
         let view = self.live.view();
         let observing = view.settings().mode == Mode::Observe;
         let fresh_at = now - age;
         if self.config.max_view_age.after(fresh_at) < now {
             // What has been decided since is unknown. A door whose last view had nobody to refuse
             // stays open; for any other its owner has said what it does.
-            return if observing || !enforces(&view, fresh_at) {
-                Outcome::Answer(Box::new(Answer::open(nothing())))
+            return if observing || !enforces(&view, was_of(&view, fresh_at)) {
+                Outcome::Answer(Box::new(Answer::open_unseen()))
             } else {
                 Outcome::TooOld
             };
@@ -212,7 +223,7 @@ impl Gate {
                 .filter_map(|r| view.device(r.device?))
                 .all(|d| d.person == verdict.person);
         drop(view);
-        let fingerprint = verdict.fingerprint(&asked.question);
+        let fingerprint = verdict.fingerprint(&asked.question, asked.vouched);
         let reference = refusal_ref(fingerprint);
         let answer = Answer {
             decision: if observing {
@@ -258,7 +269,7 @@ impl Gate {
             };
             verdict.decision = verdict
                 .decision
-                .max(self.config.unknown_device)
+                .max(view.policy().unknown_device)
                 .min(most.max(verdict.decision));
         }
         verdict
@@ -289,6 +300,25 @@ fn anyone() -> Question {
         keys: Vec::new(),
         channel: Channel::Web,
     }
+}
+
+/// Why a door is left to its own configuration.
+pub(super) fn too_old(age: Duration) -> String {
+    match age {
+        Duration::MAX => "No verdict: there is no view of the facts yet.".to_owned(),
+        age => format!(
+            "No verdict: the facts were last known {} s ago, which is longer than max_view_age, and an order was enforcing then.",
+            age.as_secs()
+        ),
+    }
+}
+
+/// Of which time a view is that is known to have been current at `fresh_at`: of no earlier one than its
+/// youngest publication, whatever another machine's clock says.
+fn was_of(view: &Index, fresh_at: Timestamp) -> Timestamp {
+    let standing = view.orders().filter_map(|order| order.standing());
+    let published = standing.map(|published| published.at);
+    published.fold(fresh_at, Timestamp::max)
 }
 
 fn enforces(view: &Index, at: Timestamp) -> bool {
@@ -347,9 +377,17 @@ fn refusal(
         // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
         // a device of the person's own, earns that person a notice of it.
         certain: asked.vouched || answer.seen_on_own,
-        unknown_device: !answer.seen_on_own && verdict.fallback == Some(Fallback::UnknownDevice),
+        missing: missing(answer),
         known: known.to_string(),
     }
+}
+
+/// What decided where a fact was missing. Of an app that was seen on a device of theirs the person is told
+/// that, unless it is not known whether it was that device.
+fn missing(answer: &Answer) -> Option<Fallback> {
+    let one_of_several = |f: &Fallback| matches!(f, Fallback::NoDeviceKey | Fallback::AmbiguousKey);
+    let missing = answer.verdict.fallback;
+    missing.filter(|f| !answer.seen_on_own || one_of_several(f))
 }
 
 /// One line that fits a header and an IMAP response: both are ASCII.

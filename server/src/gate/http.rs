@@ -10,12 +10,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision, Question};
 
-use super::ask::{Answer, Asked, Outcome};
+use super::ask::{Answer, Asked, Outcome, too_old};
 use super::page::{self, RefusedInfo};
 use super::wire::eas::EasRequest;
 use super::wire::headers::{self, GateRequest, GateRequestError};
 use super::wire::wbxml::{self, EasRefusal};
-use super::{Gate, Route};
+use super::{Gate, Route, VIEW_AGE, in_seconds};
 
 /// An original request, as far as it can be read.
 struct Original {
@@ -172,10 +172,9 @@ fn describe(headers: &mut HeaderMap, outcome: &Outcome, age: Duration) {
             headers.insert(name, value);
         }
     };
-    put(
-        "x-countermand-view-age",
-        &format!("{:.1}", age.as_secs_f64()),
-    );
+    if let Outcome::TooOld = outcome {
+        put("x-countermand-reason", &too_old(age));
+    }
     if let Outcome::Answer(answer) = outcome {
         put("x-countermand-decision", answer.decision.as_str());
         put("x-countermand-reason", &answer.line);
@@ -183,6 +182,7 @@ fn describe(headers: &mut HeaderMap, outcome: &Outcome, age: Duration) {
             put("x-countermand-ref", reference);
         }
     }
+    headers.insert(VIEW_AGE, in_seconds(age));
 }
 
 fn read(route: &str, request: &Request) -> Original {

@@ -97,6 +97,8 @@ pub struct Metrics {
     pub registry: Registry,
     meters: Vec<Meter>,
     pub view_age: Gauge,
+    /// Of the database that the view is of.
+    pub view_version: IntGauge,
     /// Requests that could not be read for certain.
     pub unreadable: IntCounter,
     /// Refusals that wait to be put on record.
@@ -129,6 +131,10 @@ impl Metrics {
             "countermand_gate_view_age_seconds",
             "How long ago the view was last known to be current",
         )?;
+        let view_version = IntGauge::new(
+            "countermand_gate_view_version",
+            "The version of the facts that the doors are answered from; -1: none yet",
+        )?;
         let unreadable = IntCounter::new(
             "countermand_gate_unreadable_total",
             "Questions that could not be read for certain",
@@ -150,6 +156,7 @@ impl Metrics {
         registry.register(Box::new(answers.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(view_age.clone()))?;
+        registry.register(Box::new(view_version.clone()))?;
         registry.register(Box::new(unreadable.clone()))?;
         registry.register(Box::new(unrecorded.clone()))?;
 
@@ -171,6 +178,7 @@ impl Metrics {
             registry,
             meters,
             view_age,
+            view_version,
             unreadable,
             unrecorded,
             kicked,

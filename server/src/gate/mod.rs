@@ -5,15 +5,20 @@
 //! question into an `ask::Asked` and the `ask::Outcome` into its answer, and a line in [`router`].
 
 mod ask;
+mod batch;
 mod doveadm;
 mod dovecot;
+pub mod feed;
+pub mod follow;
 mod http;
+mod keeper;
 pub mod metrics;
 mod nginx_mail;
 pub mod page;
 pub mod postfix;
 mod record;
 mod sessions;
+pub mod spool;
 pub mod wire;
 
 use std::net::IpAddr;
@@ -23,7 +28,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Response, StatusCode};
+use axum::http::header::Entry;
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse as _;
 use axum::routing::any;
@@ -35,7 +41,6 @@ use tower_http::timeout::TimeoutLayer;
 use crate::clock::Clock;
 use crate::config::GateConfig;
 use crate::live::Live;
-use crate::store::Store;
 
 use doveadm::Doveadm;
 use metrics::{DoorFigures, Metrics};
@@ -43,8 +48,14 @@ use page::RefusedPage;
 use record::Recorder;
 use sessions::Sessions;
 
+pub use keeper::{Keeper, KeeperError};
+
 /// The header that proves that a proxy asks.
 const SECRET: &str = "x-countermand-secret";
+
+/// How old the view of the facts was, and of which version: on every answer.
+const VIEW_AGE: &str = "x-countermand-view-age";
+const VIEW_VERSION: &str = "x-countermand-view-version";
 
 /// Longer than any answer takes, and no longer than the shipped configurations wait.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -89,7 +100,7 @@ pub struct Gate {
     public_url: String,
     page: RefusedPage,
     recorder: Recorder,
-    store: Arc<Store>,
+    keeper: Keeper,
     sessions: Sessions,
     /// The mail server that can be told to end a session.
     doveadm: Option<Doveadm>,
@@ -115,18 +126,19 @@ impl Gate {
     )]
     pub fn new(
         live: Arc<Live>,
-        store: Arc<Store>,
+        keeper: impl Into<Keeper>,
         clock: Arc<dyn Clock>,
         config: GateConfig,
         public_url: &str,
         page: RefusedPage,
     ) -> Arc<Gate> {
         let metrics = Metrics::new().expect("the metrics have valid names");
-        let recorder = Recorder::new(store.clone(), clock.clone(), metrics.unrecorded.clone());
+        let keeper = keeper.into();
+        let recorder = Recorder::new(keeper.clone(), clock.clone(), metrics.unrecorded.clone());
         Arc::new(Gate {
             live,
             clock,
-            store,
+            keeper,
             sessions: Sessions::default(),
             doveadm: Doveadm::new(&config.doveadm),
             config,
@@ -144,7 +156,7 @@ impl Gate {
     }
 
     /// Puts on record what is not yet: before an orderly end.
-    pub async fn flush(&self) -> crate::store::Result<()> {
+    pub async fn flush(&self) -> Result<(), KeeperError> {
         self.recorder.flush().await
     }
 
@@ -161,7 +173,11 @@ impl Gate {
     /// The registry that `/metrics` writes out, with the figures of this moment.
     pub fn registry(&self) -> &prometheus::Registry {
         let age = self.live.age(self.clock.now());
-        self.metrics.view_age.set(age.as_secs_f64());
+        self.metrics.view_age.set(match age {
+            Duration::MAX => f64::INFINITY,
+            age => age.as_secs_f64(),
+        });
+        self.metrics.view_version.set(self.live.version());
         &self.metrics.registry
     }
 }
@@ -206,10 +222,26 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         )
             .into_response();
     }
-    match gate.turns.acquire().await {
+    let version = gate.live.version();
+    let mut response = match gate.turns.acquire().await {
         Ok(_turn) => next.run(request).await,
         Err(_) => no_verdict(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(VIEW_VERSION, HeaderValue::from(version));
+    if let Entry::Vacant(entry) = headers.entry(VIEW_AGE) {
+        entry.insert(in_seconds(gate.live.age(gate.clock.now())));
     }
+    response
+}
+
+/// A view's age as answers carry it.
+fn in_seconds(age: Duration) -> HeaderValue {
+    let text = match age {
+        Duration::MAX => "none".to_owned(),
+        age => format!("{:.1}", age.as_secs_f64()),
+    };
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none"))
 }
 
 fn no_verdict() -> Response<Body> {

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::ask::{Asked, Outcome};
+use super::ask::{Asked, Outcome, too_old};
 use super::wire::postfix::{self as wire, LONGEST_LINE, PolicyError, PolicyRequest};
 use super::{Gate, LONGEST, Route};
 use crate::listen::{Listener, Stream};
@@ -66,9 +66,10 @@ async fn session(gate: &Gate, stream: Box<dyn Stream>) {
         };
         let began = Instant::now();
         let request = PolicyRequest::parse(lines.iter().map(String::as_str));
-        let (answer, readable) = match timeout(LONGEST, answer(gate, request, began)).await {
-            Ok(answer) => answer,
-            Err(_) => (wire::NO_VERDICT.to_owned(), true),
+        // Without an answer Postfix does what its own configuration says; any that we gave would overrule it.
+        let Ok((Some(answer), readable)) = timeout(LONGEST, answer(gate, request, began)).await
+        else {
+            return;
         };
         let sent = timeout(LONGEST, stream.write_all(answer.as_bytes())).await;
         if !readable || !matches!(sent, Ok(Ok(()))) {
@@ -106,28 +107,33 @@ async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option
     }
 }
 
-/// The answer, and whether to go on with that client.
+/// The answer, where there is a verdict, and whether to go on with that client.
 async fn answer(
     gate: &Gate,
     request: Result<PolicyRequest, PolicyError>,
     began: Instant,
-) -> (String, bool) {
+) -> (Option<String>, bool) {
     let (asked, readable) = match request {
         Ok(request) if gate.is_own_server(request.remote) => return (wire::ALLOW.to_owned(), true),
         Ok(request) => match understood(&request) {
             Some(asked) => (asked, true),
-            None => return (wire::ALLOW.to_owned(), true),
+            None => return (Some(wire::ALLOW.to_owned()), true),
         },
         Err(error) => {
             tracing::warn!(%error, "Postfix's question can't be read; it is judged as of an unknown device");
             (Asked::unreadable(Channel::Submission), false)
         }
     };
-    let (outcome, _) = gate.answer(Route::Postfix, &asked, began).await;
+    let (outcome, age) = gate.answer(Route::Postfix, &asked, began).await;
     let answer = match outcome {
-        Outcome::TooOld => wire::NO_VERDICT.to_owned(),
-        Outcome::Answer(answer) if answer.decision == Decision::Deny => wire::refuse(&answer.line),
-        Outcome::Answer(_) => wire::ALLOW.to_owned(),
+        Outcome::TooOld => {
+            tracing::info!("Postfix is left to its default_action. {}", too_old(age));
+            None
+        }
+        Outcome::Answer(answer) if answer.decision == Decision::Deny => {
+            Some(wire::refuse(&answer.line))
+        }
+        Outcome::Answer(_) => Some(wire::ALLOW.to_owned()),
     };
     (answer, readable)
 }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
+use super::keeper::{Keeper, KeeperError};
 use crate::clock::Clock;
-use crate::store::{Result, Store};
 
 /// How long an answer waits for its record.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,6 +27,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Refusals of one commit: no write lasts longer than some tens of milliseconds.
 const BATCH: usize = 100;
+/// Claims of one commit: they are one statement.
+const CLAIMS_AT_ONCE: usize = 500;
 /// Causes that are known to be on record; all are forgotten when there are more, which costs each
 /// one write.
 const MOST_KNOWN: usize = 200_000;
@@ -55,13 +57,17 @@ struct Waiting {
     late: bool,
 }
 
+/// For whom, and whether it is sure: what somebody makes up under a name must not use up what is kept of
+/// the person.
+type Whose = (Option<PersonId>, BTreeSet<OrderId>, bool);
+
 #[derive(Debug, Default)]
 struct Books {
     known: HashSet<u64>,
     waiting: HashMap<u64, Waiting>,
     repeats: HashMap<u64, RefusedAgain>,
     /// New causes of unknown devices in this hour.
-    causes: HashMap<(Option<PersonId>, BTreeSet<OrderId>), u32>,
+    causes: HashMap<Whose, u32>,
     /// Keys that people came with and that are not known to be theirs, as they came.
     claims: VecDeque<Claim>,
     /// The same, by person.
@@ -70,7 +76,7 @@ struct Books {
 
 #[derive(Debug)]
 pub struct Recorder {
-    store: Arc<Store>,
+    keeper: Keeper,
     clock: Arc<dyn Clock>,
     books: Mutex<Books>,
     news: Notify,
@@ -80,9 +86,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
+    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
         Recorder {
-            store,
+            keeper,
             clock,
             books: Mutex::default(),
             news: Notify::new(),
@@ -120,14 +126,15 @@ impl Recorder {
     pub fn claimed(&self, person: PersonId, keys: Vec<DeviceKey>, at: Timestamp) {
         let mut books = self.books();
         let room = MOST_CLAIMS.saturating_sub(books.claims.len());
-        if room == 0 {
+        let known = books.claiming.get(&person);
+        let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(known.map_or(0, HashSet::len)));
+        let mut fresh = keys;
+        fresh.retain(|key| known.is_none_or(|known| !known.contains(key)));
+        fresh.truncate(room);
+        if fresh.is_empty() {
             return;
         }
         let of_person = books.claiming.entry(person).or_default();
-        let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(of_person.len()));
-        let mut fresh = keys;
-        fresh.retain(|key| !of_person.contains(key));
-        fresh.truncate(room);
         of_person.extend(fresh.iter().cloned());
         books.claims.extend(fresh.into_iter().map(|key| Claim {
             key,
@@ -171,7 +178,7 @@ impl Recorder {
             return None;
         }
         if nameless {
-            let whose = (refusal.person, refusal.orders.clone());
+            let whose = (refusal.person, refusal.orders.clone(), refusal.certain);
             let causes = books.causes.entry(whose).or_default();
             *causes += 1;
             if *causes > most_causes {
@@ -223,22 +230,22 @@ impl Recorder {
     }
 
     /// Writes everything that is not written yet.
-    pub async fn flush(&self) -> Result<()> {
+    pub async fn flush(&self) -> Result<(), KeeperError> {
         self.write_waiting().await?;
         self.write_claims().await?;
         self.write_repeats().await
     }
 
-    async fn commit(&self, change: Change) -> Result<()> {
+    async fn commit(&self, change: Change) -> Result<(), KeeperError> {
         let commit = Commit {
             actor: Actor::System("gate".to_owned()),
             at: self.clock.now(),
             change,
         };
-        self.store.commit(&commit).await.map(|_| ())
+        self.keeper.commit(commit).await
     }
 
-    async fn write_waiting(&self) -> Result<()> {
+    async fn write_waiting(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
             let batch: Vec<Refusal> = {
@@ -259,10 +266,11 @@ impl Recorder {
         }
     }
 
-    async fn write_claims(&self) -> Result<()> {
+    async fn write_claims(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
-            let batch: Vec<Claim> = self.books().claims.iter().take(BATCH).cloned().collect();
+            let first = |books: &Books| books.claims.iter().take(CLAIMS_AT_ONCE).cloned().collect();
+            let batch: Vec<Claim> = first(&self.books());
             if batch.is_empty() {
                 return Ok(());
             }
@@ -280,7 +288,7 @@ impl Recorder {
         }
     }
 
-    async fn write_repeats(&self) -> Result<()> {
+    async fn write_repeats(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
             let batch: Vec<RefusedAgain> = {

@@ -156,7 +156,7 @@ impl Gate {
             at: self.clock.now(),
             change: Change::Kicked(kicks),
         };
-        if let Err(error) = self.store.commit(&commit).await {
+        if let Err(error) = self.keeper.commit(commit).await {
             tracing::warn!(%error, sessions = chunk.len(), "sessions were ended, and that could not be recorded");
         }
     }

@@ -9,7 +9,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use countermand_core::fleet::{DeviceKey, IncomingApp, IncomingReport, KeyKind, Visibility};
+use countermand_core::fleet::{
+    DeviceKey, FormFactor, IncomingApp, IncomingReport, KeyKind, Visibility,
+};
 use countermand_core::platform::Platform;
 use jiff::Timestamp;
 
@@ -88,6 +90,7 @@ fn report(answer: &Node, arrival: Timestamp, notes: &mut Notes) -> Result<Incomi
         ));
     }
     let keys = keys(answer)?;
+    let is_mac = is_uuid(answer.text("UDID"));
     let mut complete = true;
     let mut apps = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -100,8 +103,13 @@ fn report(answer: &Node, arrival: Timestamp, notes: &mut Notes) -> Result<Incomi
         source: SOURCE.to_owned(),
         keys,
         person: None,
-        platform: Some(Platform::Ios),
-        form_factor: None,
+        platform: Some(if is_mac {
+            Platform::Macos
+        } else {
+            Platform::Ios
+        }),
+        // Of the others it may be a phone or a tablet.
+        form_factor: is_mac.then_some(FormFactor::Laptop),
         ownership: None,
         os_version: None,
         visibility: visibility(answer),
@@ -120,6 +128,14 @@ fn visibility(answer: &Node) -> Visibility {
     } else {
         Visibility::Full
     }
+}
+
+/// A Mac's UDID is the UUID of its board; iPhones and iPads have 40 hexadecimal digits, or 8 and 16 since
+/// 2018 (NanoMDM's operations guide lists them by example). An EnrollmentID is a UUID on both, so it tells nothing.
+fn is_uuid(udid: &str) -> bool {
+    let groups: Vec<&str> = udid.split('-').collect();
+    groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12])
+        && groups.concat().bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn keys(answer: &Node) -> Result<Vec<DeviceKey>, String> {
@@ -260,6 +276,21 @@ mod tests {
             ]
         );
         assert_eq!(got.notes.len(), 2, "{:?}", got.notes);
+    }
+
+    #[test]
+    fn a_mac_is_known_by_its_udid_and_is_no_phone() {
+        let of = |id: &str, udid: &str| {
+            let got = read(&(text("Status", "Acknowledged") + &text(id, udid) + &list("")));
+            (got.good[0].platform, got.good[0].form_factor)
+        };
+        let board = "470E005B-17C1-4537-BBB3-0EBC340D432A";
+        let mac = (Some(Platform::Macos), Some(FormFactor::Laptop));
+        assert_eq!(of("UDID", board), mac);
+        let either = (Some(Platform::Ios), None);
+        assert_eq!(of("EnrollmentID", board), either, "of which it is not told");
+        assert_eq!(of("UDID", &"0a".repeat(20)), either);
+        assert_eq!(of("UDID", "470E005B-17C1-4537-BBB3-0EBC340D432X"), either);
     }
 
     #[test]

@@ -32,6 +32,25 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// Mails that were written before their claims were begun.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    /// Of the office, before the first was written.
+    version: i64,
+    mails: Vec<(Claim, Outgoing)>,
+}
+
+impl Drafts {
+    /// The draft, if it is what would be written now.
+    pub fn take(&mut self, desk: &Desk, claim: &Claim) -> Option<Outgoing> {
+        let at = self.mails.iter().position(|(of, _)| of == claim)?;
+        let (_, mail) = self.mails.swap_remove(at);
+        let holds =
+            self.version == desk.office.version() && desk.office.too_late(&claim.key).is_none();
+        holds.then_some(mail)
+    }
+}
+
 /// Why there is no mail.
 #[derive(Debug)]
 pub enum NoMail {
@@ -64,9 +83,26 @@ impl Desk {
         })
     }
 
+    /// Writes ahead what depends on no receipt that may still change: an order's notice on none, a correction on those that
+    /// were settled before it could be claimed (invariant 24).
+    pub async fn drafts(&self, claims: &[Claim]) -> Drafts {
+        let mut drafts = Drafts {
+            version: self.office.version(),
+            mails: Vec::with_capacity(claims.len()),
+        };
+        for claim in claims {
+            if matches!(claim.key.kind, Kind::Order | Kind::Correction)
+                && let Ok(mail) = self.mail(claim).await
+            {
+                drafts.mails.push((*claim, mail));
+            }
+        }
+        drafts
+    }
+
     pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {
         let key = claim.key;
-        let (mut earlier, mut was_refused, mut unknown_device) = (Vec::new(), false, false);
+        let (mut earlier, mut was_refused, mut missing) = (Vec::new(), false, None);
         if key.kind != Kind::Order {
             let failed = |e: crate::store::StoreError| NoMail::NotNow(e.to_string());
             earlier = self
@@ -77,8 +113,8 @@ impl Desk {
             let refused = self.store.was_refused(key.order, key.person).await;
             was_refused = refused.map_err(failed)?;
             if key.kind == Kind::Blocked {
-                let unknown = self.store.was_unknown_device(key.order, key.person).await;
-                unknown_device = unknown.map_err(failed)?;
+                let known = self.store.missing_when_refused(key.order, key.person).await;
+                missing = known.map_err(failed)?;
             }
         }
         self.heard_of(&key).map_err(NoMail::NotNow)?;
@@ -88,7 +124,7 @@ impl Desk {
         let brief = Brief {
             key,
             was_refused,
-            unknown_device,
+            missing,
         };
         let letter = self.office.write(&brief).map_err(NoMail::Never)?;
         let answers = answers(&key, &earlier).map(|kind| self.message_id(&Key { kind, ..key }));
@@ -97,7 +133,7 @@ impl Desk {
             ("X-Countermand-Order", key.order.to_string()),
             ("X-Countermand-Kind", key.kind.to_string()),
         ];
-        let mark = self.office.mark(&key);
+        let mark = self.office.mark(&key, claim.attempt);
         headers.extend(mark.iter().map(|mark| (MARK_HEADER, mark.text.clone())));
         let mail = NoticeMail {
             from: self.from.clone(),

@@ -17,5 +17,4 @@ pub mod smtp;
 pub mod survey;
 mod throttle;
 pub mod transport;
-mod trust;
 pub mod worker;

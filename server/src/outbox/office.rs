@@ -5,6 +5,7 @@ use std::pin::Pin;
 use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::Key;
 use countermand_core::notice::plan::Due;
+use countermand_core::verdict::Fallback;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 
@@ -32,11 +33,10 @@ pub trait Office: Send + Sync {
         None
     }
 
-    /// Whether this server can announce at the channel. Another on the same database may: what this one
-    /// can't, it leaves to that one.
-    fn reaches(&self, order: OrderId, channel: PersonId) -> bool {
-        let _ = (order, channel);
-        true
+    /// Channels at which orders were announced and this server can't. Another on the same database may:
+    /// what this one can't, it leaves to that one.
+    fn lacks(&self) -> Vec<PersonId> {
+        Vec::new()
     }
 
     /// Why a notice that waited for a retry has outlived what it is about, if it has.
@@ -72,8 +72,8 @@ pub trait Office: Send + Sync {
         Err("nothing is announced here".to_owned())
     }
 
-    /// By which its bounce will be known again; `None` where no bounces are read.
-    fn mark(&self, _: &Key) -> Option<Mark> {
+    /// By which the bounce of this attempt will be known again; `None` where no bounces are read.
+    fn mark(&self, _: &Key, _attempt: u32) -> Option<Mark> {
         None
     }
 
@@ -97,8 +97,8 @@ pub struct Brief {
     pub key: Key,
     /// Whether a door refused the person because of the order.
     pub was_refused: bool,
-    /// For a notice of that: whether it was a device that is not known.
-    pub unknown_device: bool,
+    /// For a notice of that: what was missing, where that and no app decided.
+    pub missing: Option<Fallback>,
 }
 
 /// A notice to everyone who reads in a channel.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use countermand_core::notice::Key;
 use countermand_core::notice::channel::Lane;
+use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::compose::{Desk, NoMail};
+use super::compose::{Desk, Drafts, NoMail};
 use super::transport::{self, PIPELINE_DEPTH, Session, Transport};
 use super::{channels, pace};
 use crate::failpoint::{self, Moment};
@@ -41,10 +42,23 @@ enum State {
     Closing,
 }
 
+/// Sessions that write mails while the store writes that these are in flight. Dropped, it sends none.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(Vec<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    task: Id,
+    claims: Vec<Claim>,
+    begun: oneshot::Sender<Vec<Claim>>,
+}
+
 /// What a task brings back.
 #[derive(Debug)]
 enum Back {
     Opened(Result<Session, String>),
+    /// Nothing was begun.
+    Unused(Session),
     Delivered(Delivered),
     Closed,
 }
@@ -160,31 +174,68 @@ impl Sessions {
         at: usize,
         claims: Vec<Claim>,
         task: impl Future<Output = Back> + Send + 'static,
-    ) {
+    ) -> Id {
         let id = self.tasks.spawn(task).id();
         self.at_work.insert(id, (at, claims));
+        id
     }
 
-    /// Sends what is in flight on disk; no more than there is room for.
-    pub(super) fn send(&mut self, started: &[Claim]) {
+    /// Hands out what is to be begun; no more than there is room for. Its mails are written at once, and not a byte of
+    /// them leaves before the store has it in flight.
+    pub(super) fn write_ahead(&mut self, start: &[Claim]) -> Ahead {
+        let mut ahead = Ahead::default();
         let ready = self.count(|state| matches!(state, State::Ready(_)));
-        if started.is_empty() || ready == 0 {
-            return;
+        if start.is_empty() || ready == 0 {
+            return ahead;
         }
-        let mut batches = started.chunks(started.len().div_ceil(ready).min(self.batch()));
+        let mut batches = start.chunks(start.len().div_ceil(ready).min(self.batch()));
         for at in 0..self.slots.len() {
             let state = &mut self.slots[at].state;
             if !matches!(state, State::Ready(_)) {
                 continue;
             }
             let Some(batch) = batches.next() else {
-                return;
+                break;
             };
             if let State::Ready(session) = std::mem::replace(state, State::Busy) {
-                let (desk, batch) = (Arc::clone(&self.desk), batch.to_vec());
-                self.run(at, batch.clone(), async move {
-                    Back::Delivered(deliver(&desk, session, batch).await)
+                let (desk, claims) = (Arc::clone(&self.desk), batch.to_vec());
+                let (begun, heard) = oneshot::channel();
+                let wanted = claims.clone();
+                let task = self.run(at, Vec::new(), async move {
+                    let drafts = match session.channels() {
+                        None => desk.drafts(&wanted).await,
+                        Some(_) => Drafts::default(),
+                    };
+                    match heard.await {
+                        Ok(begun) => Back::Delivered(deliver(&desk, session, begun, drafts).await),
+                        Err(_) => Back::Unused(session),
+                    }
                 });
+                ahead.0.push(Waiting {
+                    task,
+                    claims,
+                    begun,
+                });
+            }
+        }
+        ahead
+    }
+
+    /// Sends those of them that are in flight on disk.
+    pub(super) fn send(&mut self, ahead: Ahead, started: &[Claim]) {
+        for Waiting {
+            task,
+            mut claims,
+            begun,
+        } in ahead.0
+        {
+            claims.retain(|claim| started.contains(claim));
+            if let Some((_, at_work)) = self.at_work.get_mut(&task)
+                && !claims.is_empty()
+            {
+                at_work.clone_from(&claims);
+                // If the task failed over a draft, that comes to light when its end is heard of.
+                let _ = begun.send(claims);
             }
         }
     }
@@ -251,7 +302,7 @@ impl Sessions {
         };
         match back {
             Back::Closed => Vec::new(),
-            Back::Opened(Ok(session)) => {
+            Back::Opened(Ok(session)) | Back::Unused(session) => {
                 slot.state = State::Ready(session);
                 Vec::new()
             }
@@ -280,7 +331,12 @@ impl Sessions {
     }
 }
 
-async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Delivered {
+async fn deliver(
+    desk: &Desk,
+    mut session: Session,
+    claims: Vec<Claim>,
+    mut drafts: Drafts,
+) -> Delivered {
     let held = desk.lease.hold();
     if let Some(channels) = session.channels() {
         let settled = channels::deliver(desk, &channels, claims, &held).await;
@@ -295,7 +351,11 @@ async fn deliver(desk: &Desk, mut session: Session, claims: Vec<Claim>) -> Deliv
     let mut all = Vec::with_capacity(claims.len());
     let (mut batch, mut offered) = (Vec::new(), Vec::new());
     for claim in claims {
-        match desk.mail(&claim).await {
+        let mail = match drafts.take(desk, &claim) {
+            Some(draft) => Ok(draft),
+            None => desk.mail(&claim).await,
+        };
+        match mail {
             Ok(mail) => {
                 batch.push(mail);
                 offered.push(claim);

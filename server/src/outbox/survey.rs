@@ -34,6 +34,8 @@ pub struct Survey {
     desk: Arc<Desk>,
     /// Whose notices are its business.
     lane: Lane,
+    /// Channels that this server has not.
+    lacks: Vec<PersonId>,
     /// Makes workers begin at different people, so that they seldom ask for the same.
     salt: u64,
     /// Most urgent first.
@@ -91,6 +93,7 @@ impl Survey {
         Survey {
             desk,
             lane,
+            lacks: Vec::new(),
             salt,
             tasks: Vec::new(),
             begun: HashMap::new(),
@@ -105,6 +108,11 @@ impl Survey {
     pub fn planned(&self) -> usize {
         let parked = |task: &Task| task.parked.values().map(VecDeque::len).sum::<usize>();
         self.tasks.iter().map(|t| t.people.len() + parked(t)).sum()
+    }
+
+    /// Channels whose retries are another server's business, as of the last look.
+    pub fn lacks(&self) -> &[PersonId] {
+        &self.lacks
     }
 
     pub fn wants_corrections(&self) -> bool {
@@ -148,6 +156,7 @@ impl Survey {
     pub async fn take(&mut self, held: &[Claim]) -> Result<()> {
         let (desk, began) = (Arc::clone(&self.desk), Instant::now());
         let (version, now) = (desk.office.version(), desk.clock.now());
+        self.lacks = desk.office.lacks();
         let mut due: Vec<(OrderId, Due)> = Vec::new();
         for order in desk.office.retracted() {
             let kind = Kind::Correction;
@@ -170,8 +179,7 @@ impl Survey {
             let people = match self.lane {
                 Lane::People => people,
                 Lane::Channels => {
-                    let reaches = |no: &u32| desk.office.reaches(order, PersonId(*no));
-                    people.into_iter().filter(reaches).collect()
+                    people - self.lacks.iter().map(|no| no.0).collect::<RoaringBitmap>()
                 }
             };
             // Retracted orders, most of which no channel ever heard of.

@@ -314,7 +314,8 @@ impl Sender {
         }
         self.sessions.rest();
         if ends_idle
-            && (self.survey.finds_late_refusals().await? || self.desk.store.unsettled().await? > 0)
+            && (self.survey.finds_late_refusals().await?
+                || self.desk.store.unsettled(self.survey.lacks()).await? > 0)
         {
             return Ok(Step::Waiting);
         }
@@ -348,7 +349,8 @@ impl Sender {
     async fn retry_is_due(&mut self) -> Result<bool, StoreError> {
         let looked = self.retry_looked;
         if looked.is_none_or(|at| at.elapsed() >= BETWEEN_RETRY_LOOKS) {
-            self.retry_at = self.desk.store.next_retry(self.lane).await?;
+            let lacks = self.survey.lacks();
+            self.retry_at = self.desk.store.next_retry(self.lane, lacks).await?;
             self.retry_looked = Some(Instant::now());
         }
         let now = self.desk.clock.now();
@@ -408,8 +410,10 @@ impl Sender {
             claim,
             limit,
             lane: self.lane,
+            lacks: self.survey.lacks().to_vec(),
             no_retries: !retry_due,
         };
+        let ahead = self.sessions.write_ahead(&turn.start);
         let turned = match self.desk.store.turn(&self.name, &turn, now).await {
             Ok(turned) => turned,
             Err(error) => {
@@ -434,7 +438,7 @@ impl Sender {
             .iter()
             .filter(|claim| !turned.started.contains(claim));
         refused.for_each(|claim| self.survey.gave_back(&claim.key));
-        self.sessions.send(&turned.started);
+        self.sessions.send(ahead, &turned.started);
         if let Some(throttle) = &mut self.throttle {
             throttle.begun(&turned.started);
         }

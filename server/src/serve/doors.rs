@@ -14,7 +14,6 @@ use countermand_core::verdict::{Channel, Fallback};
 
 use tokio::task::JoinSet;
 
-use crate::app::App;
 use crate::config::GateConfig;
 use crate::gate::metrics::DoorFigures;
 use crate::gate::page::{self, RefusedInfo};
@@ -26,12 +25,11 @@ use crate::web::pages::When;
 /// Listens where Postfix asks. A place that somebody chose must be there; the one that nobody chose may
 /// be of no use, since a socket's path may not be long.
 pub async fn open_for_postfix(
-    app: &App,
+    config: &GateConfig,
     data: &Path,
     gate: &Arc<Gate>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
-    let config = &app.config.gate;
     let Some(listen) = config.postfix(data).map_err(anyhow::Error::msg)? else {
         return Ok(());
     };

@@ -2,6 +2,7 @@
 //! everything meets.
 
 mod doors;
+mod gate_only;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use prometheus::Encoder as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +23,7 @@ use crate::app::bounces::Bounces;
 use crate::clock::ShiftedClock;
 use crate::config::TransportKind;
 use crate::demo::{AtTheDoor, Demo, Doors, Line};
+use crate::gate::feed::{self, Feed};
 use crate::gate::{self, Gate};
 use crate::listen::{Admit, Listener};
 use crate::outbox::bounces::{lmtp, maildir};
@@ -30,6 +32,8 @@ use crate::outbox::rehearsal::Rehearsal;
 use crate::outbox::transport::Transport;
 use crate::outbox::worker::{Progress, Sender, Setup};
 use crate::web::{self, Web};
+
+pub use gate_only::gate_only;
 
 /// Where the transport `mailbox` writes to.
 pub fn mailbox(data: &Path) -> PathBuf {
@@ -132,19 +136,35 @@ pub fn router(
         stopping,
         ..Web::new(app.clone())
     };
-    let metrics = gate.clone();
-    let metrics = get(move || {
-        let metrics = metrics.clone();
+    gate::router(gate.clone())
+        .merge(web::router(Arc::new(web)))
+        .route("/metrics", metrics(gate.clone()))
+}
+
+/// The figures of this process.
+fn metrics(gate: Arc<Gate>) -> MethodRouter {
+    get(move || {
+        let gate = gate.clone();
         async move {
             let encoder = prometheus::TextEncoder::new();
             let mut text = Vec::new();
-            let _ = encoder.encode(&metrics.registry().gather(), &mut text);
+            let _ = encoder.encode(&gate.registry().gather(), &mut text);
             ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()
         }
-    });
-    gate::router(gate.clone())
-        .merge(web::router(Arc::new(web)))
-        .route("/metrics", metrics)
+    })
+}
+
+/// What gate-only servers ask; nothing, where none may follow.
+async fn feed(app: &App) -> Result<Router> {
+    let feed = Feed::new(
+        app.live.clone(),
+        app.store.clone(),
+        app.clock.clone(),
+        app.config.gate.policy(),
+        app.installation().await?,
+        &app.config.follow.secret,
+    );
+    Ok(feed.map(feed::router).unwrap_or_default())
 }
 
 /// Turns true when somebody asks the process to end.
@@ -181,24 +201,36 @@ pub async fn run(
     beside: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let stopping = stop_signal();
-    let listen = &app.config.server.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("can't listen on {listen}; is another countermand running? [server] listen in the config changes it"))?;
-    let router = router(&app, &gate, data, options, stopping.clone());
+    let listener = listen(&app.config.server.listen).await?;
+    let router = router(&app, &gate, data, options, stopping.clone()).merge(feed(&app).await?);
     let sender = sender(&app, data, options)?;
     let announcer = announcer(&app).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(app.live.clone().keep_following());
     tasks.spawn(gate.clone().keep_recording());
     tasks.spawn(gate.clone().keep_kicking());
-    doors::open_for_postfix(&app, data, &gate, &mut tasks).await?;
+    doors::open_for_postfix(&app.config.gate, data, &gate, &mut tasks).await?;
     tasks.spawn(beside);
     read_bounces(&app, data, gate.registry(), &mut tasks).await?;
     tasks.spawn(app.clone().keep_purging());
     let sending = tokio::spawn(sender.run(stopped(stopping.clone())));
     let announcing = announcer.map(|a| tokio::spawn(a.run(stopped(stopping.clone()))));
     announce(&app, options).await?;
+    answer(listener, router, stopping).await?;
+    sending.await??;
+    if let Some(announcing) = announcing {
+        announcing.await??;
+    }
+    gate.flush().await?;
+    Ok(())
+}
+
+/// Answers until asked to stop.
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    stopping: watch::Receiver<bool>,
+) -> Result<()> {
     // Small answers must not wait for more to come.
     let listener = axum::serve::ListenerExt::tap_io(listener, |tcp| {
         let _ = tcp.set_nodelay(true);
@@ -217,12 +249,13 @@ pub async fn run(
         served = served.into_future() => served?,
         () = at_the_latest => {}
     }
-    sending.await??;
-    if let Some(announcing) = announcing {
-        announcing.await??;
-    }
-    gate.flush().await?;
     Ok(())
+}
+
+async fn listen(listen: &str) -> Result<TcpListener> {
+    TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("can't listen on {listen}; is another countermand running? [server] listen in the config changes it"))
 }
 
 /// Reads bounces, where the config says that they come.

@@ -65,6 +65,14 @@ impl Store {
         rows.iter().map(entry).collect()
     }
 
+    /// The number of the entry by which a backup last took the database's place; zero where none has.
+    pub async fn last_restore(&self) -> Result<u64> {
+        let number: i64 = sqlx::query_scalar("SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM audit WHERE action = 'database.restore'")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(number as u64)
+    }
+
     /// How many entries an order has, and one page of them, newest first.
     pub async fn audit_page(
         &self,

@@ -16,7 +16,8 @@ use super::{Result, Store};
 /// Writes down those that are news, and gives them back.
 ///
 /// Only what may have left can come back. A bounce can be here before the notice is settled, so every
-/// state counts in which it was perhaps taken.
+/// state counts in which it was perhaps taken. Of a correction that waits for another attempt, the one that came
+/// back may be the last that was made.
 pub(super) async fn save(
     write: &mut Write,
     bounces: &[Bounce],
@@ -26,12 +27,13 @@ pub(super) async fn save(
     let mut told: BTreeMap<OrderId, Vec<_>> = BTreeMap::new();
     for bounce in bounces {
         let key = bounce.key;
-        let done = sqlx::query("UPDATE receipt SET bounced_at = $4, bounced_words = $5 WHERE order_id = $1 AND person = $2 AND kind = $3 AND bounced_at IS NULL AND in_flight_at IS NOT NULL AND state NOT IN ('rejected', 'cancelled')")
+        let done = sqlx::query("UPDATE receipt SET bounced_at = $4, bounced_words = $5 WHERE order_id = $1 AND person = $2 AND kind = $3 AND bounced_at IS NULL AND in_flight_at IS NOT NULL AND state NOT IN ('rejected', 'cancelled') AND ($6 < 0 OR attempt - CASE WHEN state = 'claimed' THEN 1 ELSE 0 END = $6)")
             .bind(key.order.to_string())
             .bind(i64::from(key.person.0))
             .bind(key.kind.to_string())
             .bind(micros(at))
             .bind(holdable(&bounce.words))
+            .bind(bounce.attempt.map_or(-1, i64::from))
             .execute(write.db())
             .await?;
         if done.rows_affected() == 1 {

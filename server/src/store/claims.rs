@@ -1,12 +1,14 @@
 //! Device keys that people came with, where no report says that the device is theirs.
 
+use std::collections::BTreeSet;
+
 use countermand_core::fleet::{Claim, DeviceKey};
 use countermand_core::id::PersonId;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, micros, one_of, parse, time};
+use super::rows::{AT_ONCE, micros, one_of, parse, time, values};
 use super::write::Write;
 use super::{Result, Store};
 
@@ -25,24 +27,35 @@ fn claim(row: &AnyRow) -> Result<Claim> {
 /// people with one key in the same moment agree on it.
 pub(super) async fn save(write: &mut Write, claims: &[Claim]) -> Result<()> {
     let mut fresh = Vec::new();
-    for claim in claims {
-        let key = claim.key.canonical();
-        let before: i64 = sqlx::query_scalar(
-            "SELECT CAST(COUNT(*) AS BIGINT) FROM device_claim WHERE canonical = $1",
-        )
-        .bind(key)
-        .fetch_one(write.db())
-        .await?;
-        let done = sqlx::query("INSERT INTO device_claim (canonical, person, text, at, is_first) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (canonical, person) DO NOTHING")
-            .bind(key)
-            .bind(i64::from(claim.person.0))
-            .bind(claim.key.as_str())
-            .bind(micros(claim.at))
-            .bind(i64::from(before == 0))
-            .execute(write.db())
-            .await?;
-        if done.rows_affected() == 1 {
-            fresh.push(key.to_owned());
+    for chunk in claims.chunks(AT_ONCE) {
+        let keys: BTreeSet<&str> = chunk.iter().map(|c| c.key.canonical()).collect();
+        let sql = one_of(
+            "SELECT DISTINCT canonical FROM device_claim WHERE canonical IN",
+            1,
+            keys.len(),
+            "",
+        );
+        let query = keys
+            .iter()
+            .fold(sqlx::query_scalar(sql), |q, key| q.bind(*key));
+        let known: Vec<String> = query.fetch_all(write.db()).await?;
+        let mut known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        let sql = values(
+            "INSERT INTO device_claim (canonical, person, text, at, is_first)",
+            1,
+            chunk.len(),
+            5,
+            "ON CONFLICT (canonical, person) DO NOTHING",
+        );
+        let query = chunk.iter().fold(sqlx::query(sql), |q, claim| {
+            q.bind(claim.key.canonical())
+                .bind(i64::from(claim.person.0))
+                .bind(claim.key.as_str())
+                .bind(micros(claim.at))
+                .bind(i64::from(known.insert(claim.key.canonical())))
+        });
+        if query.execute(write.db()).await?.rows_affected() > 0 {
+            fresh.extend(keys.into_iter().map(str::to_owned));
         }
     }
     if !fresh.is_empty() {

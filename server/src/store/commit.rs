@@ -1,10 +1,10 @@
 //! The door for changes: new state, audit entry and note to followers in one transaction.
 
-use countermand_core::change::{Change, Commit, Step};
+use countermand_core::change::{Change, Commit, Forget, Step};
 
 use super::{
-    Result, Store, StoreError, access, bounces, channels, claims, devices, orders, people,
-    refusals, retraction, stops,
+    Result, Store, StoreError, access, bounces, channels, claims, devices, orders, own_word,
+    people, refusals, retraction, stops, words,
 };
 use crate::failpoint::{self, Moment};
 
@@ -38,6 +38,12 @@ impl Store {
             }
             Change::Claims(all) => claims::save(&mut write, all).await?,
             Change::Recognise(recognition) => devices::recognise(&mut write, recognition).await?,
+            Change::Forget(forget) => {
+                let person = words::forget(&mut write, &forget.key).await?;
+                let forget = forget.clone();
+                statement = Change::Forget(Forget { person, ..forget }).statement();
+            }
+            Change::OwnWord(word) => own_word::save(&mut write, word, commit.at).await?,
             Change::Order {
                 order,
                 step: Step::Cause,

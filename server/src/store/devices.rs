@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use countermand_core::evidence::{Evidence, Package};
 use countermand_core::fleet::{Device, DeviceKey, IncomingReport, Recognition, fold};
 use countermand_core::id::{DeviceId, PackageNo};
-use countermand_core::join::{self, blank_device, package_of, same_device, take_report};
+use countermand_core::join::{self, Given, blank_device, package_of, same_device, take_report};
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
 use super::rows::{AT_ONCE, micros, one_of, parse, time, values};
+use super::words::{self, Reported};
 use super::write::Write;
 use super::{Result, Store, StoreError, people};
 
@@ -162,7 +163,7 @@ pub(super) async fn import(
     let owners = people::by_address(write.db(), &addresses.into_iter().collect::<Vec<_>>()).await?;
     let (numbers, fresh) = number_packages(store, write, reports).await?;
     let mut next = next_id(write).await?;
-    let mut changed = BTreeSet::new();
+    let mut reported: BTreeMap<DeviceId, Reported> = BTreeMap::new();
     for report in reports {
         let near: BTreeSet<DeviceId> = report
             .keys
@@ -196,10 +197,14 @@ pub(super) async fn import(
                 of.push(id);
             }
         }
-        changed.insert(id);
+        let said = reported.entry(id).or_default();
+        said.keys
+            .extend(report.keys.iter().map(|k| k.canonical().to_owned()));
+        said.person = person.or(said.person);
     }
-    let changed: Vec<&Device> = changed.iter().filter_map(|id| devices.get(id)).collect();
+    let changed: Vec<&Device> = reported.keys().filter_map(|id| devices.get(id)).collect();
     save(write, &changed).await?;
+    words::outweighed(write, &reported, &devices).await?;
     write.touch(Touched::Devices(changed.iter().map(|d| d.id).collect()));
     Ok(fresh)
 }
@@ -225,7 +230,13 @@ pub(super) async fn recognise(write: &mut Write, recognition: &Recognition) -> R
     let fresh = DeviceId(next_id(write).await? as u32);
     let device = join::recognise(recognition, &called(key), &known, fresh)
         .map_err(|e| StoreError::Unsupported(e.to_string()))?;
+    let before = devices.iter().find(|d| d.id == device.id);
+    let given = Given {
+        key: before.is_none_or(|d| !d.keys.contains(&recognition.key)),
+        person: before.is_none_or(|d| d.person != device.person),
+    };
     save(write, &[&device]).await?;
+    words::save(write, device.id, &recognition.key, given).await?;
     write.touch(Touched::Devices(vec![device.id]));
     Ok(())
 }
@@ -335,7 +346,7 @@ fn package(row: &AnyRow) -> Result<(PackageNo, Package)> {
     Ok((PackageNo(row.try_get::<i64, _>("no")? as u32), package))
 }
 
-async fn save(write: &mut Write, devices: &[&Device]) -> Result<()> {
+pub(super) async fn save(write: &mut Write, devices: &[&Device]) -> Result<()> {
     for chunk in devices.chunks(AT_ONCE) {
         let sql = values(
             "INSERT INTO device (id, person, platform, form_factor, ownership, os_version, visibility, last_report, evidence)",

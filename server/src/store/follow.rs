@@ -123,6 +123,18 @@ async fn load(db: &mut AnyConnection) -> Result<Followed> {
 }
 
 async fn changes(db: &mut AnyConnection, since: i64, version: i64) -> Result<Followed> {
+    let touched = touched_since(db, since).await?;
+    let facts = Sum::of(&touched).load(db).await?;
+    Ok(Followed {
+        version,
+        anew: false,
+        facts,
+        touched,
+    })
+}
+
+/// What the commits after a version touched, each thing once.
+pub(super) async fn touched_since(db: &mut AnyConnection, since: i64) -> Result<Vec<Touched>> {
     let rows =
         sqlx::query("SELECT touched FROM change_log WHERE version > $1 ORDER BY version, part")
             .bind(since)
@@ -135,13 +147,7 @@ async fn changes(db: &mut AnyConnection, since: i64, version: i64) -> Result<Fol
             touched.push(one);
         }
     }
-    let facts = Sum::of(&touched).load(db).await?;
-    Ok(Followed {
-        version,
-        anew: false,
-        facts,
-        touched,
-    })
+    Ok(touched)
 }
 
 /// All that many commits touched, each thing once.

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../migrations/0003_bounces.sql")),
     (4, include_str!("../../migrations/0004_channels.sql")),
     (5, include_str!("../../migrations/0005_devices.sql")),
+    (6, include_str!("../../migrations/0006_words.sql")),
 ];
 
 /// The number of the newest tables that this program knows.

@@ -17,6 +17,7 @@ mod devices;
 mod follow;
 mod maintain;
 mod orders;
+mod own_word;
 mod people;
 mod receipts;
 mod refusals;
@@ -29,6 +30,7 @@ mod stops;
 mod together;
 mod turns;
 mod unreached;
+mod words;
 mod workers;
 mod write;
 

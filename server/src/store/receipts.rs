@@ -9,9 +9,10 @@ use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Counts, Key, Kind, ReceiptState};
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::rows::{AT_ONCE, micros, one_of, parse, time};
+use super::turns::Turn;
 use super::write::Write;
 use super::{Result, Store};
 
@@ -44,13 +45,14 @@ impl Store {
         whom(people)
     }
 
-    /// When the first of a lane's receipts that wait for a retry may be claimed.
-    pub async fn next_retry(&self, lane: Lane) -> Result<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar(NEXT_RETRY)
+    /// When the first of a lane's receipts that wait for a retry may be claimed, but for `lacks`.
+    pub async fn next_retry(&self, lane: Lane, lacks: &[PersonId]) -> Result<Option<Timestamp>> {
+        let lacks = lane.among(lacks);
+        let query = sqlx::query_scalar(but(NEXT_RETRY, 3, &lacks, ""))
             .bind(i64::from(*lane.numbers().start()))
-            .bind(i64::from(*lane.numbers().end()))
-            .fetch_one(&self.readers)
-            .await?;
+            .bind(i64::from(*lane.numbers().end()));
+        let query = lacks.iter().fold(query, |q, no| q.bind(i64::from(no.0)));
+        let at: Option<i64> = query.fetch_one(&self.readers).await?;
         Ok(at.map(time))
     }
 
@@ -91,12 +93,14 @@ impl Store {
             .collect()
     }
 
-    /// Claimed, in flight or waiting for a retry: what keeps a sender from being idle.
-    pub async fn unsettled(&self) -> Result<u64> {
+    /// Claimed, in flight or waiting for a retry: what keeps a sender from being idle. A retry at one of
+    /// `lacks` waits for another server's sender.
+    pub async fn unsettled(&self, lacks: &[PersonId]) -> Result<u64> {
         // Retries of an order that is held or stopped wait for its resume, not for the sender.
-        let n: i64 = sqlx::query_scalar("SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state NOT IN ('held', 'stopped') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL) AS BIGINT)")
-            .fetch_one(&self.readers)
-            .await?;
+        const SQL: &str = "SELECT CAST((SELECT COUNT(*) FROM receipt WHERE worker IS NOT NULL) + (SELECT COUNT(*) FROM orders o CROSS JOIN receipt r WHERE o.state NOT IN ('held', 'stopped') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL";
+        let query = sqlx::query_scalar(but(SQL, 1, lacks, ") AS BIGINT)"));
+        let query = lacks.iter().fold(query, |q, no| q.bind(i64::from(no.0)));
+        let n: i64 = query.fetch_one(&self.readers).await?;
         Ok(n as u64)
     }
 }
@@ -139,26 +143,41 @@ fn whom(people: Option<String>) -> Result<RoaringBitmap> {
 /// by the person it would look at every receipt.
 const NEXT_RETRY: &str = "SELECT CAST(MIN(r.not_before) AS BIGINT) FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND +r.person BETWEEN $1 AND $2 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END";
 
+/// `before` for receipts of any but these recipients, then `after`.
+fn but(before: &str, first: usize, lacks: &[PersonId], after: &str) -> AssertSqlSafe<String> {
+    match lacks {
+        [] => AssertSqlSafe(format!("{before} {after}")),
+        some => one_of(
+            &format!("{before} AND +r.person NOT IN"),
+            first,
+            some.len(),
+            after,
+        ),
+    }
+}
+
 /// See [`NEXT_RETRY`]. A held order's retries are not even looked at.
-const WAITING: &str = "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND +r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2";
+const WAITING: &str = "SELECT r.order_id, r.person, r.kind, r.attempt FROM orders o CROSS JOIN receipt r WHERE o.state IN ('published', 'retracted') AND r.order_id = o.id AND r.state = 'claimed' AND r.worker IS NULL AND r.not_before <= $1 AND +r.person BETWEEN $3 AND $4 AND o.state = CASE WHEN r.kind = 'correction' THEN 'retracted' ELSE 'published' END";
+const MOST_URGENT: &str = "ORDER BY CASE WHEN r.kind = 'correction' THEN 0 ELSE 1 END, r.not_before, r.order_id, r.person, r.kind LIMIT $2";
 
 /// Receipts that wait for a retry, of orders whose state allows it, and how often each was tried.
 pub(super) async fn waiting(
     write: &mut Write,
     now: Timestamp,
-    lane: Lane,
+    turn: &Turn,
     most: usize,
 ) -> Result<Vec<(Key, u32)>> {
     if most == 0 {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(WAITING)
+    let (lane, lacks) = (turn.lane, turn.lane.among(&turn.lacks));
+    let query = sqlx::query(but(WAITING, 5, &lacks, MOST_URGENT))
         .bind(micros(now))
         .bind(most as i64)
         .bind(i64::from(*lane.numbers().start()))
-        .bind(i64::from(*lane.numbers().end()))
-        .fetch_all(write.db())
-        .await?;
+        .bind(i64::from(*lane.numbers().end()));
+    let query = lacks.iter().fold(query, |q, no| q.bind(i64::from(no.0)));
+    let rows = query.fetch_all(write.db()).await?;
     rows.iter()
         .map(|row| {
             let key = Key {
@@ -264,8 +283,16 @@ mod tests {
     async fn what_waits_is_found_by_its_own_index() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite:plans.db", folder.path()).await.unwrap();
-        for (sql, values) in [(NEXT_RETRY, 2), (WAITING, 4)] {
-            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let lacks = [PersonId::channel(0), PersonId::channel(1)];
+        for (sql, values, lacks, after) in [
+            (NEXT_RETRY, 2, &lacks[..0], ""),
+            (NEXT_RETRY, 2, &lacks[..], ""),
+            (WAITING, 4, &lacks[..0], MOST_URGENT),
+            (WAITING, 4, &lacks[..], MOST_URGENT),
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let sql = but(&sql, values + 1, lacks, after);
+            let values = values + lacks.len();
             let query = (0..values).fold(sqlx::query(sql), |q, _| q.bind(1_i64));
             let plan = query.fetch_all(&store.readers).await.unwrap();
             let steps = plan.iter().map(|step| step.get::<String, _>("detail"));

@@ -2,13 +2,14 @@
 
 use countermand_core::change::{Refusal, RefusedAgain};
 use countermand_core::id::{OrderId, PersonId, refusal_ref};
+use countermand_core::verdict::Fallback;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::follow::Touched;
-use super::rows::{micros, time};
+use super::rows::{micros, parse, time};
 use super::write::Write;
 use super::{Result, Store};
 
@@ -49,10 +50,15 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
             if done.rows_affected() == 1 {
                 new.insert(*order);
             }
-            if refusal.certain && refusal.unknown_device {
-                sqlx::query("UPDATE refused SET unknown_device = 1 WHERE order_id = $1 AND person = $2 AND unknown_device = 0")
+            if refusal.certain {
+                // The newest: whoever is told of it reads what was the matter last. But an unknown device
+                // stays one to have recognised.
+                let unknown = refusal.missing == Some(Fallback::UnknownDevice);
+                sqlx::query("UPDATE refused SET fallback = $3, unknown_device = CASE WHEN $4 = 1 THEN 1 ELSE unknown_device END WHERE order_id = $1 AND person = $2")
                     .bind(order.to_string())
                     .bind(i64::from(person.0))
+                    .bind(refusal.missing.map(Fallback::as_str))
+                    .bind(i64::from(unknown))
                     .execute(write.db())
                     .await?;
             }
@@ -118,6 +124,29 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(found == Some(1))
+    }
+
+    /// What was missing when it was refused for certain; `None` where an app was seen.
+    pub async fn missing_when_refused(
+        &self,
+        order: OrderId,
+        person: PersonId,
+    ) -> Result<Option<Fallback>> {
+        let row = sqlx::query(
+            "SELECT unknown_device, fallback FROM refused WHERE order_id = $1 AND person = $2",
+        )
+        .bind(order.to_string())
+        .bind(i64::from(person.0))
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        if row.try_get::<i64, _>("unknown_device")? == 1 {
+            return Ok(Some(Fallback::UnknownDevice));
+        }
+        let word: Option<&str> = row.try_get("fallback")?;
+        word.map(parse).transpose()
     }
 
     /// Refusals that go by that reference, newest first; nearly always one.

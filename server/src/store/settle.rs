@@ -84,13 +84,13 @@ impl Settling {
             .number(i64::from(waits))
             .number(i64::from(becomes.forget_flight));
         for ((person, fence), words) in &self.people {
-            statement = statement
-                .number(i64::from(person.0))
-                .number(*fence)
-                .text(words.as_str());
+            statement
+                .row(i64::from(person.0))
+                .row(*fence)
+                .row_text(words.as_str());
         }
         for _ in self.people.len()..padded(self.people.len()) {
-            statement = statement.number(None).number(None).text("");
+            statement.row(None).row(None).row_text("");
         }
         statement
     }

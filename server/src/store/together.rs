@@ -3,6 +3,8 @@
 //! SQLite works in a thread of its own, and each call wakes it and then us: there they are one call. PostgreSQL takes
 //! one statement with values at a time.
 
+use std::fmt::Write as _;
+
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
@@ -14,10 +16,11 @@ enum Value {
     Text(String),
 }
 
-/// A statement and its values, `$1` the first.
+/// A statement and its values, `$1` the first. Those of its rows come last.
 pub(super) struct Statement {
     sql: AssertSqlSafe<String>,
     values: Vec<Value>,
+    rows: Vec<Value>,
 }
 
 impl Statement {
@@ -25,6 +28,7 @@ impl Statement {
         Statement {
             sql,
             values: Vec::new(),
+            rows: Vec::new(),
         }
     }
 
@@ -35,6 +39,16 @@ impl Statement {
 
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.values.push(Value::Text(text.into()));
+        self
+    }
+
+    pub fn row(&mut self, number: impl Into<Option<i64>>) -> &mut Self {
+        self.rows.push(Value::Number(number.into()));
+        self
+    }
+
+    pub fn row_text(&mut self, text: impl Into<String>) -> &mut Self {
+        self.rows.push(Value::Text(text.into()));
         self
     }
 }
@@ -57,16 +71,21 @@ fn bound(query: Query, values: Vec<Value>) -> Query {
     })
 }
 
-/// The statement with the numbers of its values raised by `by`. No text of a user is in it.
-fn raised(sql: &str, by: usize, into: &mut String) {
+/// The statement for SQLite: `?` for the values of its rows, of which it has `fixed` before, and these with their
+/// numbers raised by `by`. SQLite looks a name up among all names for each value, and `?` has none. No text of a user is
+/// in it.
+fn renamed(sql: &str, fixed: usize, by: usize, into: &mut String) {
     let mut parts = sql.split('$');
     into.push_str(parts.next().unwrap_or_default());
     for part in parts {
         let digits = part.bytes().take_while(u8::is_ascii_digit).count();
         let (number, rest) = part.split_at(digits);
-        let number = number.parse::<usize>().unwrap_or_default();
-        into.push('$');
-        into.push_str(&(number + by).to_string());
+        match number.parse::<usize>().unwrap_or_default() {
+            number if number > fixed => into.push('?'),
+            number => {
+                let _ = write!(into, "${}", number + by);
+            }
+        }
         into.push_str(rest);
     }
 }
@@ -76,22 +95,30 @@ impl Write {
     pub async fn run(&mut self, together: Together) -> Result<Vec<u64>> {
         let mut counts = Vec::with_capacity(together.0.len());
         if self.backend == Backend::Postgres {
-            for Statement { sql, values } in together.0 {
-                let done = bound(sqlx::query(sql), values).execute(self.db()).await?;
-                counts.push(done.rows_affected());
+            for Statement { sql, values, rows } in together.0 {
+                let query = bound(bound(sqlx::query(sql), values), rows);
+                counts.push(query.execute(self.db()).await?.rows_affected());
             }
             return Ok(counts);
         }
-        let (mut all, mut values) = (String::new(), Vec::new());
-        for statement in together.0 {
-            raised(&statement.sql.0, values.len(), &mut all);
+        let mut all = String::new();
+        // `?` takes the values one by one from the first, whichever statement it is in.
+        let mut by = together.0.iter().map(|s| s.rows.len()).sum();
+        for statement in &together.0 {
+            renamed(&statement.sql.0, statement.values.len(), by, &mut all);
             all.push(';');
-            values.extend(statement.values);
+            by += statement.values.len();
         }
+        let (mut named, mut rows) = (Vec::new(), Vec::new());
+        for statement in together.0 {
+            rows.extend(statement.rows);
+            named.extend(statement.values);
+        }
+        rows.extend(named);
         if all.is_empty() {
             return Ok(counts);
         }
-        let query = bound(sqlx::query(AssertSqlSafe(all)), values);
+        let query = bound(sqlx::query(AssertSqlSafe(all)), rows);
         let mut steps = self.db().fetch_many(query);
         while let Some(step) = steps.try_next().await? {
             if let Either::Left(done) = step {
@@ -107,12 +134,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_a_later_statement_come_after_those_of_an_earlier_one() {
+    fn values_of_rows_have_no_name_and_others_come_after_them() {
         let mut sql = String::new();
-        raised("UPDATE a SET b = $2 WHERE c IN ($1, $10)", 12, &mut sql);
-        assert_eq!(sql, "UPDATE a SET b = $14 WHERE c IN ($13, $22)");
+        renamed("VALUES ($3, $4) WHERE c = $2 OR d = $1", 2, 12, &mut sql);
+        assert_eq!(sql, "VALUES (?, ?) WHERE c = $14 OR d = $13");
         sql.clear();
-        raised("DELETE FROM a", 3, &mut sql);
+        renamed("DELETE FROM a", 0, 3, &mut sql);
         assert_eq!(sql, "DELETE FROM a");
     }
 }

@@ -77,6 +77,8 @@ pub struct Turn {
     pub limit: usize,
     /// Whose retries it claims along with what is wanted.
     pub lane: Lane,
+    /// But those of these channels, which this server has not: another's sender claims them.
+    pub lacks: Vec<PersonId>,
     /// It has looked a moment ago, and no retry was due.
     pub no_retries: bool,
 }
@@ -114,7 +116,7 @@ impl Store {
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
         let most = if turn.no_retries { 0 } else { turn.limit };
-        let waiting = waiting(&mut write, now, turn.lane, most).await?;
+        let waiting = waiting(&mut write, now, turn, most).await?;
         for corrections in [true, false] {
             let room = turn.limit.saturating_sub(turned.claimed.len());
             let retries = waiting
@@ -347,11 +349,14 @@ fn held(worker: &str, group: Group, people: &[Held], sql: &str, also: &[i64]) ->
         .text(group.order.to_string())
         .text(group.kind.to_string())
         .text(worker);
-    let statement = also.iter().fold(statement, |s, value| s.number(*value));
-    let statement = people.iter().fold(statement, |s, (person, fence)| {
-        s.number(i64::from(person.0)).number(*fence)
-    });
-    (people.len()..padded(people.len())).fold(statement, |s, _| s.number(None).number(None))
+    let mut statement = also.iter().fold(statement, |s, value| s.number(*value));
+    for (person, fence) in people {
+        statement.row(i64::from(person.0)).row(*fence);
+    }
+    for _ in people.len()..padded(people.len()) {
+        statement.row(None).row(None);
+    }
+    statement
 }
 
 /// Claims for people who have no receipt of that kind yet.
@@ -389,14 +394,20 @@ async fn claim_new(
             // Without a WHERE, SQLite would take ON for the condition of a join.
             ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING",
         );
-        let query = sqlx::query(sql)
-            .bind(&order)
-            .bind(wanted.kind.to_string())
-            .bind(version)
-            .bind(worker);
-        let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
-        let query = (chunk.len()..padded(chunk.len())).fold(query, |q, _| q.bind(None::<i64>));
-        let count = query.execute(write.db()).await?.rows_affected();
+        let mut claim = Statement::new(sql)
+            .text(&*order)
+            .text(wanted.kind.to_string())
+            .number(version)
+            .text(worker);
+        for person in chunk {
+            claim.row(i64::from(person.0));
+        }
+        for _ in chunk.len()..padded(chunk.len()) {
+            claim.row(None);
+        }
+        let mut one = Together::default();
+        one.add(claim);
+        let count: u64 = write.run(one).await?.iter().sum();
         let got: RoaringBitmap = if count == chunk.len() as u64 {
             chunk.iter().map(|p| p.0).collect()
         } else {

@@ -107,5 +107,6 @@ pub const TABLE: &[Route] = routes! {
     Changes post "/doors/mode" => doors::mode;
     Reads get "/devices" => devices::show;
     Changes post "/devices/recognise" => devices::recognise;
+    Changes post "/devices/forget" => devices::forget;
     Reads get "/audit" => audit::show;
 };

@@ -66,7 +66,7 @@ impl Stage {
     /// As a mail server has it that took the notice from us.
     pub fn blanks(&self, email: &str) -> Blanks {
         let key = self.key(email, Kind::Order);
-        let mark = self.world.app.mark(&key).unwrap();
+        let mark = self.world.app.mark(&key, 0).unwrap();
         Blanks {
             to: email.to_owned(),
             bounce: mark.envelope_from,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::letters::*;
 
-const MARK: &str = "0300000000010123456789abcdef0123";
+const MARK: &str = "03000000000100000123456789abcdef0123";
 
 fn blanks() -> Blanks {
     Blanks {

@@ -73,7 +73,18 @@ pub fn order_at(names: &[&str]) -> String {
 
 /// A house of two people whose server has these channels.
 pub async fn house(channels: Vec<ChannelConfig>) -> World {
-    let world = World::with(|config| config.notices.channels = channels).await;
+    house_on(None, channels).await
+}
+
+/// The same on a database of one's own.
+pub async fn house_on(url: Option<String>, channels: Vec<ChannelConfig>) -> World {
+    let world = World::with(|config| {
+        config.notices.channels = channels;
+        if let Some(url) = url {
+            config.database.url = url;
+        }
+    })
+    .await;
     world
         .people(&[
             "mia@corp.test,,Mia Lind,all-staff,en,",
@@ -118,7 +129,12 @@ pub async fn send(
             done = &mut sending => return (done.unwrap().unwrap(), waits),
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
-        let at = world.app.store.next_retry(Lane::Channels).await.unwrap();
+        let at = world
+            .app
+            .store
+            .next_retry(Lane::Channels, &[])
+            .await
+            .unwrap();
         let wait = at.map(|at| at.duration_since(world.app.now()));
         if let Some(wait) = wait.filter(|wait| wait.is_positive()) {
             waits.push(wait);

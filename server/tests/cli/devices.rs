@@ -93,6 +93,30 @@ fn an_unknown_device_is_recognised_by_word_and_by_report() {
         "{entry}"
     );
 
+    // Taken back, it is unknown again; and given anew.
+    let back = |who: &str, key: &str| {
+        let line = [
+            "--as",
+            who,
+            "device",
+            "forget",
+            key,
+            "--reason",
+            "Was not hers",
+        ];
+        shop.run_at(NIGHT, &[], &line)
+    };
+    back(ANN, "eas:ROTATED").ends(3, "may not have devices recognised");
+    back(CY, "eas:DEV7F3A").ends(2, "what a report says is mended at its source");
+    let told = back(CY, "EAS:rotated").ends(0, "").out;
+    assert!(
+        told.contains("a device of eve@example.test is taken back. The doors refuse it"),
+        "{told}"
+    );
+    let refused = shop.decides(NIGHT, &unknown).ends(3, "").json();
+    assert_eq!(refused["fallback"], "unknown_device");
+    says(&["--as", CY], &["--platform", "ios"]).ends(0, "");
+
     // A report that shows the key takes the device in.
     let row = "eve@example.test,30,eas:ROTATED,ios,phone,personal,full,13.5,2020-07-11T08:00:00Z,com.zhiliaoapp.musically@16.6.5\n";
     shop.write("more.csv", &format!("{HEADER}{row}"));
@@ -100,6 +124,25 @@ fn an_unknown_device_is_recognised_by_word_and_by_report() {
         .ends(0, "");
     let refused = shop.decides(NIGHT, &unknown).ends(3, "").json();
     assert_eq!(refused["because"][0]["app"], "tiktok");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_taken() {
+    let shop = Shop::new();
+    let row = "eve@example.test,31,eas:BIG,ios,phone,personal,full,13.5,2020-07-10T12:00:00Z,com.example.mail@1\n";
+    shop.write("big.csv", &format!("{HEADER}{}", row.repeat(11_000)));
+    let small = [("COUNTERMAND_IMPORT__MAX_MIB", "1")];
+    for command in ["import csv big.csv", "people import big.csv"] {
+        let line: Vec<&str> = command.split(' ').collect();
+        shop.run_at(NOON, &small, &line)
+            .ends(2, "more than the 1 MiB that an import may have");
+    }
+    let known = shop.does(&format!("--as {CY} device show eas:BIG")).out;
+    assert!(known.starts_with("Nothing is known"), "{known}");
+    let none = [("COUNTERMAND_IMPORT__MAX_MIB", "0")];
+    shop.run_at(NOON, &none, &["import", "csv", "big.csv"])
+        .ends(2, "max_mib");
+    shop.does("import csv big.csv");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn wrong_use_ends_with_two() {
         ("catalogue show tictoc", "did you mean tiktok?"),
         ("order list --config missing.toml", "missing.toml"),
         ("order list --database mysql:x", "names no database"),
-        ("serve --gate-only", "not built yet"),
+        ("serve --gate-only", "set url in [follow]"),
     ] {
         let ran = shop.types(line).ends(2, words);
         assert_eq!(ran.out, "", "{line}");

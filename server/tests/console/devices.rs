@@ -64,6 +64,32 @@ async fn the_helpdesk_looks_a_device_up_and_has_it_recognised() {
         "{audit}"
     );
 
+    // The word is taken back, by who may give one.
+    let back = [("key", "eas:NEW"), ("reason", "It was another’s")];
+    assert_eq!(ana.post("/devices/forget", &back).await.status, 403);
+    for wrong in [
+        [("key", "eas:NEW"), ("reason", " ")],
+        [("key", "eas:P1"), ("reason", "x")],
+        [("key", "NEW"), ("reason", "x")],
+    ] {
+        let got = rita.post("/devices/forget", &wrong).await;
+        assert_eq!(got.status, 422, "{wrong:?}");
+    }
+    let got = rita.post("/devices/forget", &back).await;
+    assert_eq!(
+        (got.status, got.header("location")),
+        (303, "/devices?q=eas%3ANEW")
+    );
+    let page = rita.get("/devices?q=eas%3ANEW").await.body;
+    assert!(page.contains("Nothing is known of eas:NEW"), "{page}");
+    assert!(
+        rita.get("/audit")
+            .await
+            .body
+            .contains("A word for a device taken back")
+    );
+    rita.post("/devices/recognise", &word).await;
+
     let desk = "desk@corp.test";
     let shell = Actor::Local("test".to_owned());
     house

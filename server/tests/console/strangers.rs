@@ -186,6 +186,8 @@ async fn inv_34_the_table_lists_every_route_and_every_change_is_recorded() {
     act(&ada, ADA, "/doors/mode", &[("mode", "observe")]).await;
     let word = [("key", "eas:NEW"), ("person", ANA), ("reason", "Showed it")];
     act(&rita, RITA, "/devices/recognise", &word).await;
+    let back = [("key", "eas:NEW"), ("reason", "In error")];
+    act(&rita, RITA, "/devices/forget", &back).await;
     // What needs a notice's token instead of an operator is exercised where notices are sent:
     // `inv_14_who_got_a_notice_says_that_it_looks_wrong_once_and_by_a_form_alone` and
     // `inv_34_the_persons_own_word_takes_the_notice_and_the_reference`.

@@ -3,7 +3,7 @@
 use countermand_core::verdict::NoKey;
 
 use crate::house::{CLEAN, House, Proof, Protocol, TIKTOK, issuer};
-use crate::support::broken::Gate;
+use crate::support::trouble::Trouble;
 use crate::support::company::Company;
 
 fn asked(company: &Company) -> u64 {
@@ -62,7 +62,7 @@ fn a_token_of_no_worth_is_refused_by_dovecot_itself() {
 #[test]
 fn an_issuer_that_is_gone_slow_or_garbled_lets_nobody_in() {
     let company = enforcing(NoKey::Strictest);
-    for issuer in [Gate::gone(), Gate::silent(), Gate::rubbish()] {
+    for issuer in [Trouble::gone(), Trouble::silent(), Trouble::rubbish()] {
         let Some(house) = House::before(company.port(), issuer.port(), false) else {
             return;
         };

@@ -3,10 +3,10 @@
 use std::thread;
 
 use crate::house::{CLEAN, House, Proof, Protocol, issuer};
-use crate::support::broken::Gate;
+use crate::support::trouble::Trouble;
 
 /// `closed` and `open`: what each choice does.
-fn expect(gate: &Gate, closed: bool, open: bool) {
+fn expect(gate: &Trouble, closed: bool, open: bool) {
     let issuer = issuer();
     for (choice, expected) in [(false, closed), (true, open)] {
         let Some(house) = House::before(gate.port(), issuer.port, choice) else {
@@ -28,30 +28,30 @@ fn expect(gate: &Gate, closed: bool, open: bool) {
 
 #[test]
 fn countermand_is_gone() {
-    expect(&Gate::gone(), false, true);
+    expect(&Trouble::gone(), false, true);
 }
 
 #[test]
 fn countermand_is_silent() {
-    expect(&Gate::silent(), false, true);
+    expect(&Trouble::silent(), false, true);
 }
 
 #[test]
 fn countermand_fails() {
-    expect(&Gate::answers(503, &[]), false, true);
+    expect(&Trouble::answers(503, &[]), false, true);
 }
 
 #[test]
 fn countermand_does_not_know_the_secret() {
-    expect(&Gate::answers(401, &[]), false, true);
+    expect(&Trouble::answers(401, &[]), false, true);
 }
 
 #[test]
 fn what_answers_is_no_http() {
-    expect(&Gate::rubbish(), false, true);
+    expect(&Trouble::rubbish(), false, true);
 }
 
 #[test]
 fn somebody_else_says_yes() {
-    expect(&Gate::answers(200, &[]), false, true);
+    expect(&Trouble::answers(200, &[]), false, true);
 }

@@ -1,11 +1,11 @@
 //! What each proxy does without a verdict, as the table in deploy/README.md says.
 
 use crate::house::{FOLDERS, House, folder_sync};
-use crate::support::broken::Gate;
 use crate::support::proxies::{Kind, Proxy};
+use crate::support::trouble::Trouble;
 
 /// At each proxy, whether a phone gets in: when the door was chosen to be closed without a verdict, and when open.
-fn expect(gate: &Gate, expected: impl Fn(Kind) -> (bool, bool) + Sync) {
+fn expect(gate: &Trouble, expected: impl Fn(Kind) -> (bool, bool) + Sync) {
     for open in [false, true] {
         let Some(house) = House::before(gate.port(), open) else {
             return;
@@ -42,22 +42,22 @@ const AS_CHOSEN: (bool, bool) = (false, true);
 
 #[test]
 fn countermand_is_gone() {
-    expect(&Gate::gone(), |_| AS_CHOSEN);
+    expect(&Trouble::gone(), |_| AS_CHOSEN);
 }
 
 #[test]
 fn countermand_is_silent() {
-    expect(&Gate::silent(), |_| AS_CHOSEN);
+    expect(&Trouble::silent(), |_| AS_CHOSEN);
 }
 
 #[test]
 fn countermand_fails() {
-    expect(&Gate::answers(503, &[]), |_| AS_CHOSEN);
+    expect(&Trouble::answers(503, &[]), |_| AS_CHOSEN);
 }
 
 #[test]
 fn what_answers_is_no_http() {
-    expect(&Gate::rubbish(), |kind| match kind {
+    expect(&Trouble::rubbish(), |kind| match kind {
         Kind::Nginx => (false, false),
         _ => AS_CHOSEN,
     });
@@ -65,7 +65,7 @@ fn what_answers_is_no_http() {
 
 #[test]
 fn somebody_else_says_yes() {
-    expect(&Gate::answers(200, &[]), |kind| match kind {
+    expect(&Trouble::answers(200, &[]), |kind| match kind {
         Kind::Nginx => (true, true),
         Kind::Envoy => (false, false),
         _ => AS_CHOSEN,
@@ -75,7 +75,7 @@ fn somebody_else_says_yes() {
 #[test]
 fn countermand_does_not_know_the_secret() {
     let asks = &[("WWW-Authenticate", "Basic realm=\"mail\"")];
-    expect(&Gate::answers(401, asks), |kind| match kind {
+    expect(&Trouble::answers(401, asks), |kind| match kind {
         Kind::Envoy => (false, false),
         _ => AS_CHOSEN,
     });

@@ -344,6 +344,40 @@ async fn inv_05_two_devices_by_one_key_are_noted_and_the_strictest_decides() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_23_a_refusal_that_nobody_vouched_for_first_is_recorded_when_somebody_does() {
+    let (house, order) = House::enforcing().await;
+    let store = &house.world.app.store;
+    let certain = async || store.refused(order.id).await.unwrap().len();
+    // Made up by the hundred under her name, the phone that is hers among them.
+    let mut named = house.sync("NEW").await;
+    for n in 0..60 {
+        house.sync(&format!("MADEUP{n}")).await;
+    }
+    house.settle().await;
+    assert_eq!(certain().await, 0);
+    let reference = |reply: &Reply| reply.header("x-countermand-ref").unwrap().to_owned();
+    let first = reference(&named);
+    named = house.sync_as(SIGNED_IN, "NEW").await;
+    let second = reference(&named);
+    assert_ne!(first, second);
+    assert_eq!(certain().await, 1, "she is told, and corrected");
+    let alice = house
+        .world
+        .app
+        .live
+        .view()
+        .person_called("al@corp.test")
+        .unwrap()
+        .id;
+    assert!(store.was_unknown_device(order.id, alice).await.unwrap());
+    for (reference, vouched) in [(first, false), (second, true)] {
+        let known = house.recorded(&reference).await.remove(0).known;
+        let known: serde_json::Value = serde_json::from_str(&known).unwrap();
+        assert_eq!(known["question"]["vouched"], vouched);
+    }
+}
+
 /// Behind Basic authentication nobody vouches for who asks, and a phone shows no reference: the helpdesk
 /// finds it by the person.
 #[tokio::test(flavor = "multi_thread")]

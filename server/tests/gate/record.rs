@@ -1,6 +1,8 @@
 //! What is written down of a refusal, and when.
 
-use crate::house::{BOB, House, told, uri};
+use sqlx::Connection as _;
+
+use crate::house::{BOB, House, login, told, uri};
 use crate::support::app::{RESPONDER, operator};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,6 +90,47 @@ async fn a_door_is_answered_while_the_database_is_away() {
         "kept to be tried again"
     );
     assert!(house.gate.flush().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_that_cannot_be_written_are_kept_and_keep_no_refusal_waiting() {
+    let (house, _) = House::enforcing().await;
+    let store = &house.world.app.store;
+    let file = format!("sqlite://{}", store.file().unwrap().display());
+    let mut db = sqlx::AnyConnection::connect(&file).await.unwrap();
+    let away = "ALTER TABLE device_claim RENAME TO away";
+    sqlx::query(away).execute(&mut db).await.unwrap();
+    let written = store.version().await.unwrap();
+    for n in 0..12 {
+        house
+            .dovecot(&login("carol@corp.test", &format!("d{n}")))
+            .await;
+    }
+    assert!(house.gate.flush().await.is_err());
+    let reply = house.http(&[("X-Original-URI", &uri("MADEUP")), BOB]).await;
+    let reference = reply.header("x-countermand-ref").unwrap();
+    assert_eq!(house.recorded(reference).await.len(), 1);
+    let back = "ALTER TABLE away RENAME TO device_claim";
+    sqlx::query(back).execute(&mut db).await.unwrap();
+    house.gate.flush().await.unwrap();
+    let carol = house
+        .world
+        .app
+        .live
+        .view()
+        .person_called("carol@corp.test")
+        .unwrap()
+        .id;
+    assert_eq!(
+        store.claims_of_person(carol).await.unwrap().len(),
+        10,
+        "no more of one"
+    );
+    assert_eq!(
+        store.version().await.unwrap(),
+        written + 2,
+        "all in one commit"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,7 @@ impl World<'_> {
     }
 
     async fn nothing_is_left(&self) -> bool {
-        self.house.store.unsettled().await.unwrap() == 0 && self.due_and_unclaimed().is_empty()
+        self.house.store.unsettled(&[]).await.unwrap() == 0 && self.due_and_unclaimed().is_empty()
     }
 
     fn due_and_unclaimed(&self) -> Vec<Key> {
@@ -84,7 +84,7 @@ impl World<'_> {
     async fn inv_19_everybody_has_what_they_are_due(&self) -> Checked {
         let left = self.due_and_unclaimed();
         ensure!(left.is_empty(), "inv_19: forgotten: {left:?}");
-        let unsettled = self.house.store.unsettled().await.unwrap();
+        let unsettled = self.house.store.unsettled(&[]).await.unwrap();
         ensure!(
             unsettled == 0,
             "inv_20: {unsettled} receipts are never settled"

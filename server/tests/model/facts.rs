@@ -79,11 +79,11 @@ impl World<'_> {
         let who = self.model.devices[&no].owner;
         self.say(|| format!("{who} is refused by {orders:?} (certain {certain}, node {node})"));
         let refusal = Refusal {
-            fingerprint: verdict.fingerprint(&question),
+            fingerprint: verdict.fingerprint(&question, certain),
             at: now,
             person: verdict.person,
             certain,
-            unknown_device: false,
+            missing: None,
             orders: orders.clone(),
             known: "{}".to_owned(),
         };

@@ -179,6 +179,7 @@ impl World<'_> {
         self.say(|| format!("comes back: {keys:?}"));
         let bounces = keys.iter().map(|key| Bounce {
             key: *key,
+            attempt: None,
             words: "5.1.1".to_owned(),
         });
         let by = Actor::System("bounces".to_owned());

@@ -188,7 +188,7 @@ impl Worker {
         if self.nothing_flies() && self.perhaps_claimed {
             self.give_back(store, model, now).await?;
         }
-        let retry_at = store.next_retry(Lane::People).await.unwrap();
+        let retry_at = store.next_retry(Lane::People, &[]).await.unwrap();
         let expected = model.next_retry();
         ensure!(
             retry_at == expected,

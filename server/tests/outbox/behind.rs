@@ -104,6 +104,31 @@ async fn inv_19_nothing_is_given_up_by_a_process_that_has_not_heard_of_it() {
     assert!(String::from_utf8_lossy(mail.bytes()).contains("sent in error"));
 }
 
+/// Mails are written while the store puts them in flight. What was heard of meanwhile is in them all the same.
+#[tokio::test]
+async fn a_mail_that_was_written_ahead_is_written_anew_when_something_was_heard() {
+    let world = company().await;
+    let order = world.publish(TIKTOK).await;
+    let claims = [
+        claim(&world.app, &order, Kind::Order),
+        claim(&world.app, &order, Kind::Reminder(1)),
+    ];
+    let desk = desk(&world.app);
+    let mut drafts = desk.drafts(&claims).await;
+    let draft = drafts.take(&desk, &claims[0]).unwrap();
+    assert_eq!(draft, desk.mail(&claims[0]).await.unwrap());
+    let mut ahead = |no: usize| drafts.take(&desk, &claims[no]).is_some();
+    assert!(!ahead(0), "a draft is used once");
+    assert!(!ahead(1), "a reminder answers what may still be in flight");
+
+    let mut drafts = desk.drafts(&claims).await;
+    world
+        .people(&["ana@corp.test,,Anna,all-staff,en,UTC"])
+        .await;
+    assert_eq!(drafts.take(&desk, &claims[0]), None);
+    assert_ne!(draft, desk.mail(&claims[0]).await.unwrap());
+}
+
 /// It waited for a retry until its order had ended: our own decision, and nobody's rejection.
 #[tokio::test(flavor = "multi_thread")]
 async fn inv_31_what_outlived_its_order_is_cancelled_and_counts_as_no_rejection() {
@@ -174,7 +199,7 @@ async fn inv_23_who_was_perhaps_refused_after_the_retraction_is_looked_for() {
         at: app.now(),
         person: Some(person),
         certain: false,
-        unknown_device: false,
+        missing: None,
         orders: [order.id].into(),
         known: "{}".to_owned(),
     };

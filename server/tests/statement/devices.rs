@@ -1,11 +1,13 @@
 //! A person has a device of theirs recognised, from another that they read mail on.
 
+use std::sync::Arc;
+
 use countermand::gate::{Gate, page};
 use countermand::store::Outcome;
 use countermand_core::actor::Actor;
-use countermand_core::fleet::DeviceKey;
-use countermand_core::notice::Kind;
-use countermand_core::verdict::{Channel, Question};
+use countermand_core::fleet::{DeviceKey, IncomingApp, IncomingReport, Visibility};
+use countermand_core::notice::{Kind, token};
+use countermand_core::verdict::{Channel, Fallback, Question};
 use jiff::SignedDuration;
 
 use crate::support::house::{House, MIA, SAM, TITLE, Visitor};
@@ -13,8 +15,38 @@ use crate::{link, parts, rita};
 
 const NEW: &str = "cred:new-one";
 
-/// The order is enforcing for Mia, whose new device a door has refused; its notice has reached her.
-async fn refused() -> (House, std::sync::Arc<Gate>, String, String) {
+/// The order is enforcing for Mia, whose new device a door has refused; its notice has reached her. Her old
+/// one has the app no more.
+async fn refused() -> (House, Arc<Gate>, String, String) {
+    let (house, gate, id, reference) = refused_with_the_app().await;
+    is_cured(&house).await;
+    (house, gate, id, reference)
+}
+
+/// A newer report of Mia's phone, without the app.
+async fn is_cured(house: &House) {
+    let report = IncomingReport {
+        source: "csv".to_owned(),
+        keys: vec!["mdm:csv:P1".parse().unwrap()],
+        person: Some(MIA.to_owned()),
+        platform: None,
+        form_factor: None,
+        ownership: None,
+        os_version: None,
+        visibility: Visibility::Full,
+        complete: true,
+        seen_at: house.app.now(),
+        apps: vec![IncomingApp {
+            package_id: "com.example.chess".to_owned(),
+            ..IncomingApp::default()
+        }],
+    };
+    let shell = Actor::Local("test".to_owned());
+    let imported = house.app.import_reports(&shell, vec![report], |_| {}).await;
+    imported.unwrap();
+}
+
+async fn refused_with_the_app() -> (House, Arc<Gate>, String, String) {
     let house = House::build().await;
     let app = &house.app;
     let gate = Gate::new(
@@ -159,6 +191,61 @@ async fn inv_05_the_own_word_ends_with_its_time_its_order_and_where_another_came
 }
 
 #[tokio::test]
+async fn inv_05_the_own_word_whitewashes_nothing_and_counts_once() {
+    let (house, gate, id, reference) = refused_with_the_app().await;
+    let link = link(&house, &id, MIA, Kind::Blocked);
+    let (path, token) = parts(&link);
+    let mine = format!("{path}/recognise");
+    let reader = Visitor::of(&house);
+    let say = async |shown: &str| {
+        let fields = [("n", token), ("reference", shown)];
+        reader.send(&mine, &fields).await
+    };
+    // Her phone had the app when it was last seen, and this may be that very phone by another name.
+    let entries = house.entries().await;
+    let got = say(&reference).await;
+    assert_eq!(got.status, 403, "{}", got.body);
+    assert!(got.body.contains("ask the helpdesk"), "{}", got.body);
+    assert!(
+        !got.body.contains("TikTok"),
+        "which app is nobody's business"
+    );
+    assert_eq!(house.entries().await, entries);
+    is_cured(&house).await;
+    let other = ask(&gate, MIA, "cred:second").await.unwrap();
+    let page = reader.get(&link).await;
+    assert!(page.body.contains(&mine), "{}", page.body);
+    // Two at once, at two servers: one wins.
+    let second = house.another_app().await;
+    let (order, said) = {
+        let seal = house.app.store.seal_key(|| unreachable!()).await.unwrap();
+        let view = house.app.live.view();
+        let order = view.orders().find(|o| o.id.is_called(&id)).unwrap().clone();
+        let said = token::open(&seal, &order, token).unwrap();
+        (order, said)
+    };
+    let words = tokio::join!(
+        house.app.recognise_own(&order, &said, &reference),
+        second.recognise_own(&order, &said, &other),
+    );
+    assert!(words.0.is_ok() != words.1.is_ok(), "{words:?}");
+    house.app.live.follow().await.unwrap();
+    let view = house.app.live.view();
+    let known = ["cred:new-one", "cred:second"].map(|key| {
+        let key: DeviceKey = key.parse().unwrap();
+        view.devices_called(&key).count()
+    });
+    drop(view);
+    assert_eq!(known.iter().sum::<usize>(), 1);
+    let left = if known[0] == 1 { &other } else { &reference };
+    let got = say(left).await;
+    assert_eq!(got.status, 422, "{}", got.body);
+    assert!(got.body.contains("counts once"), "{}", got.body);
+    let page = reader.get(&link).await;
+    assert!(!page.body.contains(&mine), "{}", page.body);
+}
+
+#[tokio::test]
 async fn the_notice_tells_every_way_and_no_reference() {
     let (house, _gate, id, reference) = refused().await;
     let view = house.app.live.view();
@@ -172,7 +259,7 @@ async fn the_notice_tells_every_way_and_no_reference() {
         person,
         kind: Kind::Blocked,
     };
-    let letter = |unknown_device| {
+    let letter = |missing| {
         use countermand::outbox::office::{Brief, Office as _};
         let was_refused = true;
         house
@@ -180,11 +267,11 @@ async fn the_notice_tells_every_way_and_no_reference() {
             .write(&Brief {
                 key,
                 was_refused,
-                unknown_device,
+                missing,
             })
             .unwrap()
     };
-    let mail = letter(true);
+    let mail = letter(Some(Fallback::UnknownDevice));
     for words in [
         "Enrol it",
         "give the reference",
@@ -196,5 +283,19 @@ async fn the_notice_tells_every_way_and_no_reference() {
     }
     assert!(!mail.text.contains(&reference) && !mail.text.contains("new-one"));
     assert!(!mail.text.contains("Remove the app"), "{}", mail.text);
-    assert!(letter(false).text.contains("Remove the app"));
+    assert!(letter(None).text.contains("Remove the app"));
+    // Each says what is the matter, and whom to ask.
+    for (missing, words) in [
+        (Fallback::NoDeviceKey, "did not say which one it is"),
+        (
+            Fallback::AmbiguousKey,
+            "More than one device goes by its name",
+        ),
+        (Fallback::Stale, "What is on the device is not known"),
+    ] {
+        let mail = letter(Some(missing));
+        assert!(mail.text.contains(words), "{}", mail.text);
+        assert!(mail.text.contains("ask the helpdesk"), "{}", mail.text);
+        assert!(!mail.text.contains("Remove the app from"), "{}", mail.text);
+    }
 }

@@ -20,11 +20,13 @@ on_both!(
     inv_35_a_bounce_goes_with_the_attempt_that_certainly_failed,
     inv_28_a_correction_that_is_tried_again_has_not_come_back_yet,
     inv_18_a_stale_worker_takes_no_bounce_along,
+    inv_28_a_late_bounce_is_of_its_own_attempt,
 );
 
 fn bounce(order: OrderId, kind: Kind, person: u32) -> Bounce {
     Bounce {
         key: key(order, kind, person),
+        attempt: None,
         words: "550 5.1.1 no such\0 mailbox".to_owned(),
     }
 }
@@ -215,6 +217,38 @@ async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) 
     assert_eq!((listed.len(), listed[0].0), (1, 1));
 }
 
+async fn inv_28_a_late_bounce_is_of_its_own_attempt(db: &Db) {
+    let id = db.publish(1, &[0, 1]).await;
+    let w = db.worker("w").await;
+    for person in [0, 1] {
+        w.send(id, Kind::Order, person, Outcome::Accepted).await;
+    }
+    db.retract(id).await;
+    for person in [0, 1] {
+        let lost = Outcome::Unknown { not_before: t(3) };
+        w.send(id, Kind::Correction, person, lost).await;
+    }
+    let of_attempt = |person, attempt| Bounce {
+        attempt: Some(attempt),
+        ..bounce(id, Kind::Correction, person)
+    };
+    // Before there is another attempt, and after.
+    db.bounces(&[of_attempt(0, 0), of_attempt(1, 1)]).await;
+    let listed = db.listed(id).await;
+    assert_eq!((listed.len(), listed[0].0), (1, 0));
+    for claim in w.start(&w.retries(t(4)).await).await {
+        assert_eq!(claim.attempt, 1);
+        db.bounces(&[of_attempt(claim.key.person.0, 0)]).await;
+        w.settle(claim, Outcome::Accepted).await;
+    }
+    db.bounces(&[of_attempt(0, 0), of_attempt(1, 0), of_attempt(1, 2)])
+        .await;
+    assert!(db.listed(id).await.is_empty(), "the second has arrived");
+    db.bounces(&[of_attempt(1, 1)]).await;
+    let listed = db.listed(id).await;
+    assert_eq!((listed.len(), listed[0].0), (1, 1));
+}
+
 async fn what_can_not_have_left_can_not_come_back(db: &Db) {
     let id = db.publish(1, &[0, 1, 2, 3]).await;
     let w = db.worker("w").await;
@@ -274,7 +308,7 @@ async fn inv_15_who_bounced_gets_no_second_notice(db: &Db) {
     let again = w.claim(id, Kind::Order, &[0]).await;
     assert!(again.claimed.is_empty());
     assert!(w.retries(t(10_000)).await.is_empty());
-    assert_eq!(db.unsettled().await.unwrap(), 0);
+    assert_eq!(db.unsettled(&[]).await.unwrap(), 0);
 }
 
 async fn each_queued_mail_is_asked_for_once(db: &Db) {

@@ -16,6 +16,7 @@ on_both!(
     inv_23_exactly_the_channels_that_were_announced_at_are_corrected,
     inv_22_a_claimed_announcement_ends_with_its_order,
     a_lane_takes_its_own_retries_only,
+    a_retry_at_a_channel_that_a_server_lacks_is_anothers,
     inv_14_what_a_channel_rejects_stops_no_notices,
     what_a_channel_said_names_no_mail_to_purge,
 );
@@ -165,8 +166,14 @@ async fn a_lane_takes_its_own_retries_only(db: &Db) {
     };
     w.send(id, Kind::Order, 0, later(100)).await;
     w.send(id, Kind::Order, ops.0, later(50)).await;
-    assert_eq!(db.next_retry(Lane::People).await.unwrap(), Some(t(100)));
-    assert_eq!(db.next_retry(Lane::Channels).await.unwrap(), Some(t(50)));
+    assert_eq!(
+        db.next_retry(Lane::People, &[]).await.unwrap(),
+        Some(t(100))
+    );
+    assert_eq!(
+        db.next_retry(Lane::Channels, &[]).await.unwrap(),
+        Some(t(50))
+    );
     for (lane, expected) in [(Lane::Channels, ops), (Lane::People, PersonId(0))] {
         let turn = Turn {
             limit: 100,
@@ -176,8 +183,44 @@ async fn a_lane_takes_its_own_retries_only(db: &Db) {
         let claimed = w.turn(turn, t(200)).await.claimed;
         assert_eq!(claimed.len(), 1);
         assert_eq!(claimed[0].key.person, expected);
-        assert_eq!(db.next_retry(lane).await.unwrap(), None);
+        assert_eq!(db.next_retry(lane, &[]).await.unwrap(), None);
     }
+}
+
+async fn a_retry_at_a_channel_that_a_server_lacks_is_anothers(db: &Db) {
+    let id = publish(db, 1, &["ops", "board"]).await;
+    let (ops, board) = (PersonId::channel(0), PersonId::channel(1));
+    let w = db.worker("w").await;
+    for (channel, seconds) in [(ops, 100), (board, 50)] {
+        let not_before = t(seconds);
+        w.send(id, Kind::Order, channel.0, Outcome::Deferred { not_before })
+            .await;
+    }
+    w.send(id, Kind::Order, 0, Outcome::Deferred { not_before: t(70) })
+        .await;
+    let all = async |lacks: &[PersonId]| {
+        (
+            db.next_retry(Lane::People, lacks).await.unwrap(),
+            db.next_retry(Lane::Channels, lacks).await.unwrap(),
+            db.unsettled(lacks).await.unwrap(),
+        )
+    };
+    assert_eq!(all(&[]).await, (Some(t(70)), Some(t(50)), 3));
+    assert_eq!(all(&[board]).await, (Some(t(70)), Some(t(100)), 2));
+    assert_eq!(all(&[ops, board]).await, (Some(t(70)), None, 1));
+    for (lacks, expected) in [(vec![ops, board], vec![]), (vec![board], vec![ops])] {
+        let turn = Turn {
+            limit: 100,
+            lane: Lane::Channels,
+            lacks,
+            ..Turn::default()
+        };
+        let claimed = w.turn(turn, t(200)).await.claimed;
+        let whose: Vec<PersonId> = claimed.iter().map(|claim| claim.key.person).collect();
+        assert_eq!(whose, expected);
+    }
+    // What another has claimed it may well settle: that is waited for.
+    assert_eq!(db.unsettled(&[ops, board]).await.unwrap(), 2);
 }
 
 async fn inv_14_what_a_channel_rejects_stops_no_notices(db: &Db) {

@@ -459,7 +459,7 @@ pub fn refusal(
         at,
         person: person.map(PersonId),
         certain: true,
-        unknown_device: false,
+        missing: None,
         orders: orders.iter().copied().collect(),
         known: r#"{"decision":"deny"}"#.to_owned(),
     }

@@ -1,14 +1,24 @@
 //! Following: an index that took every commit answers as one built anew, on either database.
 
+use std::sync::Arc;
+
+use countermand::clock::ManualClock;
+use countermand::live::Live;
+use countermand::live::part::Part;
 use countermand::store::Store;
 use countermand_core::change::{Change, Step};
+use countermand_core::evidence::Package;
 use countermand_core::index::{Fact, Index};
+use countermand_core::platform::Platform;
+use countermand_core::verdict::GatePolicy;
 
 use crate::fixture::*;
 use crate::history::{History, empty_index};
 
 on_both!(
     inv_01_following_each_commit_equals_building_anew,
+    inv_01_a_gate_without_a_database_gives_the_same_verdicts,
+    inv_37_a_gate_is_given_no_app_that_no_order_forbids,
     nothing_new_is_none,
     a_second_store_sees_what_the_first_commits,
     who_is_told_no_more_is_heard_of,
@@ -67,6 +77,116 @@ async fn inv_01_following_each_commit_equals_building_anew(db: &Db) {
         history.compare(&near.index, &anew);
         history.compare(&far.index, &anew);
     }
+}
+
+/// A gate that is fed with parts of a view, as they travel.
+struct Fed<'a> {
+    store: &'a Store,
+    live: Arc<Live>,
+}
+
+impl Fed<'_> {
+    fn of(store: &Store) -> Fed<'_> {
+        let clock = Arc::new(ManualClock::at(t(0)));
+        let live = Live::to_be_fed(clock);
+        Fed { store, live }
+    }
+
+    /// `whole` is the main server's index: of that moment, or of a later one.
+    async fn follow(&self, whole: &Index) -> Vec<Fact> {
+        let since = Some(self.live.version()).filter(|version| *version >= 0);
+        let followed = match since {
+            None => Some(self.store.load().await.unwrap()),
+            Some(version) => self.store.follow(version).await.unwrap(),
+        };
+        let Some(followed) = followed else {
+            return Vec::new();
+        };
+        let facts = whole.concern(&followed.facts).for_gates(followed.facts);
+        let part = Part {
+            since: since.filter(|_| !followed.anew),
+            version: followed.version,
+            installation: "this house".to_owned(),
+            policy: GatePolicy::default(),
+            facts: facts.clone(),
+        };
+        let travelled = Part::decode(&part.clone().encode().unwrap()).unwrap();
+        assert_eq!(travelled, part);
+        self.live.feed(travelled, t(0));
+        facts
+    }
+}
+
+/// In steps and at once, however far it lags behind.
+async fn inv_01_a_gate_without_a_database_gives_the_same_verdicts(db: &Db) {
+    for seed in [1, 2, 3, 4] {
+        let mut history = History::new(seed * 104_729);
+        history.skip_ids(seed as u128 * 1_000);
+        let mut whole = Follower::of(&db.store);
+        let (near, far) = (Fed::of(&db.store), Fed::of(&db.store));
+        for n in 0..STEPS {
+            history.step(&db.store).await;
+            whole.follow().await;
+            near.follow(&whole.index).await;
+            history.compare_verdicts(&near.live.view(), &whole.index);
+            if n % 9 == 0 {
+                far.follow(&whole.index).await;
+            }
+            if n % 6 == 0 {
+                let anew = Fed::of(&db.store);
+                anew.follow(&whole.index).await;
+                history.compare_verdicts(&anew.live.view(), &whole.index);
+            }
+        }
+        far.follow(&whole.index).await;
+        history.compare_verdicts(&far.live.view(), &whole.index);
+    }
+}
+
+/// What it holds is what an attacker on that machine would find.
+async fn inv_37_a_gate_is_given_no_app_that_no_order_forbids(db: &Db) {
+    let mut history = History::new(7_919);
+    let mut whole = Follower::of(&db.store);
+    let gate = Fed::of(&db.store);
+    let (mut given, mut kept_back) = (0, 0);
+    for _ in 0..4 * STEPS {
+        history.step(&db.store).await;
+        whole.follow().await;
+        let index = &whole.index;
+        let forbidden = |package: &Package| {
+            let standing = index.orders().filter(|order| order.standing().is_some());
+            let mut pins = standing.map(|order| &order.revision.pins);
+            pins.any(|pins| {
+                Platform::ALL
+                    .iter()
+                    .any(|p| pins.matches(package, *p).is_some())
+            })
+        };
+        for fact in gate.follow(index).await {
+            match fact {
+                Fact::Package(_, package) => assert!(forbidden(&package), "{package:?}"),
+                Fact::Person(person) => {
+                    assert_eq!((person.name, person.locale), Default::default())
+                }
+                Fact::Device(device) => {
+                    for sighting in device.evidence.each_sighting() {
+                        let package = index.package(sighting.app.package).unwrap();
+                        assert!(forbidden(package), "{package:?}");
+                        given += 1;
+                    }
+                    let known = index.device(device.id).unwrap().evidence.each_sighting();
+                    kept_back += known.count() - device.evidence.each_sighting().count();
+                }
+                Fact::Order(order) => {
+                    assert!(order.published().is_some(), "a draft is nobody's business");
+                    assert_eq!(order.revision.text, "");
+                    assert_eq!(order.revision.file.notice.plain, None);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(given > 0 && kept_back > 0, "{given} {kept_back}");
 }
 
 async fn nothing_new_is_none(db: &Db) {

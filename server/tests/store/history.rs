@@ -414,8 +414,8 @@ impl History {
         self.claims.extend(turned.claimed);
     }
 
-    /// Asserts that two indexes answer alike, over questions and times of the dice's choice.
-    pub fn compare(&mut self, a: &Index, b: &Index) {
+    /// Asserts that two indexes answer doors alike, over questions and times of the dice's choice.
+    pub fn compare_verdicts(&mut self, a: &Index, b: &Index) {
         let day = 86_400;
         for _ in 0..40 {
             let asked = Question {
@@ -437,7 +437,18 @@ impl History {
                 b.verdict(&asked, at),
                 "{asked:?} at {at}"
             );
+            assert_eq!(a.refuses_anyone(at), b.refuses_anyone(at), "at {at}");
+            assert_eq!(a.new_claims(&asked), b.new_claims(&asked), "{asked:?}");
+            for person in (0..9).map(PersonId) {
+                let [of_a, of_b] = [a, b].map(|index| index.is_anothers(&asked, person));
+                assert_eq!(of_a, of_b, "{asked:?} of {person}");
+            }
         }
+    }
+
+    /// Asserts that two indexes of the same facts answer everything alike.
+    pub fn compare(&mut self, a: &Index, b: &Index) {
+        self.compare_verdicts(a, b);
         assert_eq!(a.settings(), b.settings());
         for id in &self.orders {
             let order = a.order(*id).unwrap();

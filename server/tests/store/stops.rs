@@ -53,15 +53,15 @@ async fn inv_14_a_stopped_order_begins_nothing_and_its_retries_wait(db: &Db) {
     db.retire_worker("w", t(5)).await.unwrap();
     let w = db.worker("v").await;
     assert!(w.retries(t(100)).await.is_empty());
-    assert_eq!(db.next_retry(Lane::People).await.unwrap(), None);
-    assert_eq!(db.unsettled().await.unwrap(), 0);
+    assert_eq!(db.next_retry(Lane::People, &[]).await.unwrap(), None);
+    assert_eq!(db.unsettled(&[]).await.unwrap(), 0);
     assert_eq!(db.state(id, 3).await, ReceiptState::Unknown, "{flying:?}");
     // Other orders don't.
     w.send(other, Kind::Order, 0, Outcome::Accepted).await;
 
     db.resume(id).await;
-    assert_eq!(db.unsettled().await.unwrap(), 2);
-    assert_eq!(db.next_retry(Lane::People).await.unwrap(), Some(t(3)));
+    assert_eq!(db.unsettled(&[]).await.unwrap(), 2);
+    assert_eq!(db.next_retry(Lane::People, &[]).await.unwrap(), Some(t(3)));
     assert_eq!(w.retries(t(100)).await.len(), 2);
     w.send(id, Kind::Order, 0, Outcome::Accepted).await;
 }
@@ -76,7 +76,7 @@ async fn inv_14_a_stop_survives_a_hold_and_a_retraction_takes_it_along(db: &Db) 
     db.hold(id).await;
     assert!(db.stored(id).await.order.stop().is_some());
     assert!(w.retries(t(9)).await.is_empty());
-    assert_eq!(db.unsettled().await.unwrap(), 0);
+    assert_eq!(db.unsettled(&[]).await.unwrap(), 0);
     db.resume(id).await;
     assert_eq!(w.retries(t(9)).await.len(), 1);
     stop(db, id).await;

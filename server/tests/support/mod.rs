@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 pub mod app;
-pub mod broken;
 pub mod company;
 pub mod dovecot;
 pub mod driver;
@@ -26,6 +25,7 @@ pub mod smtp_sink;
 pub mod sogo;
 pub mod story_clock;
 pub mod submission;
+pub mod trouble;
 pub mod webhook;
 
 /// Finds the programs that a test needs. Without them the test is skipped and says so; in CI (`CI=true`), where

@@ -159,7 +159,7 @@ fn person(headers: &HeaderMap) -> Result<Option<String>, GateRequestError> {
 
 fn keys(headers: &HeaderMap, eas: Option<&EasRequest>) -> Result<Vec<String>, GateRequestError> {
     let device = eas.and_then(|request| request.device_id.as_ref());
-    let serial = one(headers, "x-client-cert-serial")?.map(|text| serial(&text));
+    let serial = one(headers, "x-client-cert-serial")?.map(Cow::into_owned);
     let subject = one(headers, "x-client-cert-subject")?.map(|text| subject(&text));
     Ok(device
         .map(|id| format!("eas:{id}"))
@@ -171,16 +171,6 @@ fn keys(headers: &HeaderMap, eas: Option<&EasRequest>) -> Result<Vec<String>, Ga
                 .map(|name| format!("cert:{name}")),
         )
         .collect())
-}
-
-/// `0a:1b`, `0x0A1B` and `a1b` (Caddy leaves out a zero at the front) as `0A1B`.
-fn serial(text: &str) -> String {
-    let text = text.strip_prefix("0x").unwrap_or(text);
-    let mut digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
-    if !digits.len().is_multiple_of(2) {
-        digits.insert(0, '0');
-    }
-    digits.to_ascii_uppercase()
 }
 
 /// OpenSSL's old `/O=Corp/CN=dev` (HAProxy) in the order of RFC 2253, `CN=dev,O=Corp` (nginx, Caddy, Envoy).
@@ -212,6 +202,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use axum::http::{HeaderName, HeaderValue};
+    use countermand_core::fleet::DeviceKey;
     use proptest::prelude::*;
 
     const SYNC: &str = "/Microsoft-Server-ActiveSync?Cmd=FolderSync&User=alice%40corp.test&DeviceId=DEV7F3A&DeviceType=iPhone";
@@ -290,20 +281,24 @@ mod tests {
 
     #[test]
     fn certificates_have_one_spelling() {
+        // The serial number's spelling is the key's own business (`DeviceKey`).
         let keys = |serial, subject| {
             let headers = [
                 ("X-Original-URI", "/"),
                 ("X-Client-Cert-Serial", serial),
                 ("X-Client-Cert-Subject", subject),
             ];
-            read("/gate/http", &headers).unwrap().keys
+            let keys = read("/gate/http", &headers).unwrap().keys;
+            let keys = keys.iter().map(|key| key.parse().unwrap());
+            keys.collect::<Vec<DeviceKey>>()
         };
         let expected = ["cert:0A1B", "cert:CN=dev-7f3a,OU=devices,O=Corp"];
+        let expected = expected.map(|key| key.parse::<DeviceKey>().unwrap());
         assert_eq!(keys("0A1B", "CN=dev-7f3a,OU=devices,O=Corp"), expected);
         assert_eq!(keys("0a:1b", "/O=Corp/OU=devices/CN=dev-7f3a"), expected);
         assert_eq!(keys("a1b", "CN=dev-7f3a,OU=devices,O=Corp"), expected);
-        assert_eq!(keys("<nil>", ""), Vec::<String>::new());
-        assert_eq!(keys("", "-"), Vec::<String>::new());
+        assert_eq!(keys("<nil>", ""), []);
+        assert_eq!(keys("", "-"), []);
     }
 
     #[test]

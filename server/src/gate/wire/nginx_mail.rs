@@ -43,7 +43,7 @@ impl MailProxyRequest {
         let verified = one(headers, "auth-ssl-verify")?.as_deref() == Some("SUCCESS");
         let mut keys = Vec::new();
         if verified {
-            let serial = one(headers, "auth-ssl-serial")?.map(|s| s.to_ascii_uppercase());
+            let serial = one(headers, "auth-ssl-serial")?;
             let subject = one(headers, "auth-ssl-subject")?;
             keys = [serial, subject]
                 .into_iter()
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(request.login.as_deref(), Some("alice+mail@corp.test"));
         assert_eq!(
             request.keys,
-            ["cert:7A3D", "cert:CN=dev-7f3a,OU=devices,O=Corp"]
+            ["cert:7a3d", "cert:CN=dev-7f3a,OU=devices,O=Corp"]
         );
         assert_eq!(request.channel, Channel::Imap);
     }

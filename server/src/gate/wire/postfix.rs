@@ -78,8 +78,7 @@ impl PolicyRequest {
         let Some(name) = &self.certificate else {
             return Vec::new();
         };
-        let fingerprint = self.fingerprint.as_deref().map(|f| f.replace(':', ""));
-        [Some(name.clone()), fingerprint]
+        [Some(name.clone()), self.fingerprint.clone()]
             .into_iter()
             .flatten()
             .map(|name| format!("cert:{name}"))
@@ -94,9 +93,6 @@ pub const ALLOW: &str = "action=DUNNO\n\n";
 pub fn refuse(reason: &str) -> String {
     format!("action=554 5.7.1 {}\n\n", one_line(reason))
 }
-
-/// Asks to come back: nobody can say now.
-pub const NO_VERDICT: &str = "action=451 4.3.5 Whether this device may send mail can't be told just now; try again later\n\n";
 
 #[cfg(test)]
 mod tests {
@@ -116,7 +112,7 @@ mod tests {
     fn as_postfix_asks() {
         let request = PolicyRequest::parse(REAL.lines()).unwrap();
         assert_eq!(request.login.as_deref(), Some("alice+mail@corp.test"));
-        assert_eq!(request.keys(), ["cert:Alice's phone", "cert:62A6F2"]);
+        assert_eq!(request.keys(), ["cert:Alice's phone", "cert:62:A6:F2"]);
         assert_eq!(request.remote, Some([192, 0, 2, 7].into()));
     }
 

@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_envelope_sender_is_the_configured_one_with_the_mark_if_asked_for() {
-        let mark = "0123456789abcdef0123456789abcdef";
+        let mark = "0123456789abcdef0123456789abcdef0123";
         let of = |text: &str| config(text).envelope(FROM, mark).unwrap();
         assert_eq!(of(""), "it-security@example.test");
         assert_eq!(of("sender = \"b@example.test\""), "b@example.test");
@@ -122,7 +122,7 @@ mod tests {
             config(&long)
                 .check(FROM)
                 .unwrap_err()
-                .contains("room for 31")
+                .contains("room for 27")
         );
     }
 }

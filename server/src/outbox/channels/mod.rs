@@ -26,8 +26,9 @@ use self::shapes::{Answered, Post};
 use super::compose::Desk;
 use super::lease::Held;
 use super::office::Brief;
-use super::{pace, trust};
+use super::pace;
 use crate::store::{Claim, Outcome, Settled, StoreError};
+use crate::trust;
 
 /// How many requests may be under way at once.
 pub const SESSIONS: usize = 16;
@@ -140,11 +141,11 @@ async fn write<'a>(
     let brief = Brief {
         key,
         was_refused: false,
-        unknown_device: false,
+        missing: None,
     };
     let words = desk.office.announce(&brief).map_err(NoPost::Never)?;
     let channel = channels.all.iter().find(|c| c.config.name == words.channel);
-    // A retry that another server's sender left: it may have the channel, or the config get it back.
+    // Not claimed where it is known that the channel lacks; so only in the moment of its first publication.
     let channel = channel.ok_or_else(|| {
         NoPost::NotNow(format!(
             "this server's config has no [[notices.channel]] «{}» any more; put it back, or let a server that has it send",

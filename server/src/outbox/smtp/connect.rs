@@ -14,7 +14,7 @@ use super::config::{SmtpConfig, Tls};
 use super::reply::Reply;
 use super::wire::{COMMAND_TIMEOUT, Lost, Stream, Wire};
 use crate::outbox::transport::OpenError;
-use crate::outbox::trust;
+use crate::trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -179,6 +179,33 @@ pub(in crate::web) async fn recognise(
     }
 }
 
+pub(in crate::web) async fn forget(
+    State(web): State<Arc<Web>>,
+    Posted { by, fields }: Posted,
+) -> Answer {
+    let (key, reason) = (fields.text("key").trim(), fields.text("reason"));
+    let done = match key.parse::<DeviceKey>() {
+        Ok(key) => web.app.forget(&by.actor(), &key, reason).await,
+        Err(error) => Err(AppError::Input(error.to_string())),
+    };
+    match done {
+        Ok(gone) => {
+            let to = format!("/devices?q={}", crate::web::session::encode(key));
+            let text = format!("The word for {} is taken back.", gone.key);
+            super::done(&web, &by, &to, Tone::Allow, text)
+        }
+        Err(AppError::Input(what)) => {
+            let given = WordFields {
+                key: key.to_owned(),
+                reason: reason.trim().to_owned(),
+                ..WordFields::default()
+            };
+            page(&web, &by, "", given, Some(what)).await
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
 async fn word(web: &Web, by: &SignedIn, given: &WordFields) -> Result<String, AppError> {
     let key = |text: &str| -> Result<DeviceKey, AppError> {
         text.parse()

@@ -29,7 +29,7 @@ pub(super) fn letter(
         devices: Vec::new(),
         link: web.app.config.statement_link(order.id),
         was_refused: false,
-        unknown_device: false,
+        missing: None,
         still_forbidden: Vec::new(),
     };
     render(kind, &context).ok()

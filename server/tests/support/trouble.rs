@@ -1,4 +1,4 @@
-//! Gates that are gone, silent or somebody else.
+//! Gates that are gone, silent or somebody else's: what a door may find in Countermand's place.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use super::gate::FakeGate;
 
 /// What stands where Countermand should be.
 #[derive(Debug)]
-pub enum Gate {
+pub enum Trouble {
     Gone(u16),
     /// Takes connections and never says a word.
     Silent(TcpListener),
@@ -20,24 +20,24 @@ pub enum Gate {
     Answers(FakeGate),
 }
 
-impl Gate {
+impl Trouble {
     pub fn port(&self) -> u16 {
         match self {
-            Gate::Gone(port) | Gate::Rubbish(port) => *port,
-            Gate::Silent(listener) => listener.local_addr().unwrap().port(),
-            Gate::Answers(gate) => gate.port,
+            Trouble::Gone(port) | Trouble::Rubbish(port) => *port,
+            Trouble::Silent(listener) => listener.local_addr().unwrap().port(),
+            Trouble::Answers(gate) => gate.port,
         }
     }
 
-    pub fn gone() -> Gate {
-        Gate::Gone(free_port())
+    pub fn gone() -> Trouble {
+        Trouble::Gone(free_port())
     }
 
-    pub fn silent() -> Gate {
-        Gate::Silent(TcpListener::bind(("127.0.0.1", 0)).unwrap())
+    pub fn silent() -> Trouble {
+        Trouble::Silent(TcpListener::bind(("127.0.0.1", 0)).unwrap())
     }
 
-    pub fn rubbish() -> Gate {
+    pub fn rubbish() -> Trouble {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         // Ends with the test's process.
@@ -48,11 +48,11 @@ impl Gate {
                 let _ = stream.write_all(b"\x03\x01\x6a\x00 220 rubbish ready\r\n\r\n");
             }
         });
-        Gate::Rubbish(port)
+        Trouble::Rubbish(port)
     }
 
-    pub fn answers(status: u16, headers: &'static [(&'static str, &'static str)]) -> Gate {
-        Gate::Answers(FakeGate::start(move |_| {
+    pub fn answers(status: u16, headers: &'static [(&'static str, &'static str)]) -> Trouble {
+        Trouble::Answers(FakeGate::start(move |_| {
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
                 response = response.header(*name, *value);

@@ -1,4 +1,8 @@
-//! The current index: loaded at start, following every commit of this and of other processes.
+//! The current index: loaded at start, following every commit of this and of other processes. Where there is no
+//! database, it is fed with parts of another server's view.
+
+pub mod disk;
+pub mod part;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,6 +16,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::store::{Result, Store, Touched};
+use part::Part;
 
 /// How often another process's commits are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -76,7 +81,8 @@ impl Once {
 /// An index that is always (nearly) that of the last commit.
 #[derive(Debug)]
 pub struct Live {
-    store: Arc<Store>,
+    /// `None`: it is fed.
+    store: Option<Arc<Store>>,
     clock: Arc<dyn Clock>,
     policy: GatePolicy,
     /// The mode until somebody has set one in the database.
@@ -87,7 +93,12 @@ pub struct Live {
     /// One follower at a time, so that the index never steps back.
     following: Mutex<()>,
     changed: watch::Sender<i64>,
+    /// Of one that is fed: whose facts these are.
+    installation: RwLock<Option<String>>,
 }
+
+/// The version of an index that has no facts yet.
+const NONE: i64 = -1;
 
 impl Live {
     pub async fn open(
@@ -96,18 +107,34 @@ impl Live {
         policy: GatePolicy,
         first_mode: Mode,
     ) -> Result<Arc<Live>> {
-        let live = Live {
+        let live = Live::new(Some(store), clock, policy, first_mode);
+        live.follow().await?;
+        Ok(Arc::new(live))
+    }
+
+    /// An index without a database, and without facts until it is fed.
+    pub fn to_be_fed(clock: Arc<dyn Clock>) -> Arc<Live> {
+        let (policy, mode) = (GatePolicy::default(), Mode::Observe);
+        Arc::new(Live::new(None, clock, policy, mode))
+    }
+
+    fn new(
+        store: Option<Arc<Store>>,
+        clock: Arc<dyn Clock>,
+        policy: GatePolicy,
+        first_mode: Mode,
+    ) -> Live {
+        Live {
             index: RwLock::new(Index::new(policy.clone())),
             fresh_at: AtomicI64::new(i64::MIN),
             following: Mutex::new(()),
-            changed: watch::channel(-1).0,
+            changed: watch::channel(NONE).0,
+            installation: RwLock::new(None),
             store,
             clock,
             policy,
             first_mode,
-        };
-        live.follow().await?;
-        Ok(Arc::new(live))
+        }
     }
 
     /// The index as it stands. Held for a moment only: a commit waits for it.
@@ -132,8 +159,16 @@ impl Live {
         self.changed.subscribe()
     }
 
-    /// How long ago the index was last known to be current.
+    /// Whether there is anything to answer from.
+    pub fn has_facts(&self) -> bool {
+        self.version() != NONE
+    }
+
+    /// How long ago the index was last known to be current; [`Duration::MAX`] where it has no facts.
     pub fn age(&self, now: Timestamp) -> Duration {
+        if !self.has_facts() {
+            return Duration::MAX;
+        }
         let micros = now
             .as_microsecond()
             .saturating_sub(self.fresh_at.load(Ordering::Relaxed))
@@ -141,13 +176,47 @@ impl Live {
         Duration::from_micros(micros as u64)
     }
 
+    /// Of one that is fed: whose facts these are.
+    pub fn installation(&self) -> Option<String> {
+        let installation = self.installation.read();
+        installation.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes in a part of another server's view, which was current at `fresh_at`.
+    pub fn feed(&self, part: Part, fresh_at: Timestamp) {
+        let facts = part.facts.into_iter();
+        if part.since.is_none() {
+            let mut index = Index::new(part.policy);
+            facts.for_each(|fact| index.apply(fact));
+            *self.write() = index;
+            let mut installation = self
+                .installation
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            *installation = Some(part.installation);
+        } else {
+            let mut index = self.write();
+            facts.for_each(|fact| index.apply(fact));
+        }
+        self.changed.send_replace(part.version);
+        self.is_fresh(fresh_at);
+    }
+
+    /// The index was current at that time.
+    pub fn is_fresh(&self, at: Timestamp) {
+        self.fresh_at.store(at.as_microsecond(), Ordering::Relaxed);
+    }
+
     /// Catches up with the database. Gives back what was touched.
     pub async fn follow(&self) -> Result<Vec<Touched>> {
+        let Some(store) = &self.store else {
+            return Ok(Vec::new());
+        };
         let _one = self.following.lock().await;
         let asked_at = self.clock.now();
         let followed = match self.version() {
-            -1 => Some(self.store.load().await?),
-            version => self.store.follow(version).await?,
+            NONE => Some(store.load().await?),
+            version => store.follow(version).await?,
         };
         let mut touched = Vec::new();
         if let Some(followed) = followed {
@@ -172,8 +241,7 @@ impl Live {
             touched = followed.touched;
             self.changed.send_replace(followed.version);
         }
-        self.fresh_at
-            .store(asked_at.as_microsecond(), Ordering::Relaxed);
+        self.is_fresh(asked_at);
         Ok(touched)
     }
 

@@ -1,4 +1,4 @@
-//! Whose certificates are believed, by whatever way a notice leaves.
+//! Whose certificates are believed, of a relay, a channel or the main server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 /// The public authorities, and those of `ca_file`. `Err`: what is wrong with that file.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
