@@ -114,7 +114,9 @@ async fn answer(
     began: Instant,
 ) -> (Option<String>, bool) {
     let (asked, readable) = match request {
-        Ok(request) if gate.is_own_server(request.remote) => return (wire::ALLOW.to_owned(), true),
+        Ok(request) if gate.is_own_server(request.remote) => {
+            return (Some(wire::ALLOW.to_owned()), true);
+        }
         Ok(request) => match understood(&request) {
             Some(asked) => (asked, true),
             None => return (Some(wire::ALLOW.to_owned()), true),
