@@ -12,6 +12,8 @@ mod house;
 mod postfix;
 #[path = "gate/record.rs"]
 mod record;
+#[path = "gate/references.rs"]
+mod references;
 mod support;
 
 use countermand_core::index::Mode;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use countermand_core::duration::Length;
 
-use super::{Config, GateConfig, ServerConfig};
+use super::{Config, DoctorConfig, GateConfig, ServerConfig};
 use crate::outbox::channels;
 
 impl Config {
@@ -24,6 +24,7 @@ impl Config {
         crate::outbox::message::bare_address(&notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
+        self.doctor.check().map_err(|e| format!("[doctor] {e}"))?;
         let bounces = notices.bounces.check(&notices.from);
         bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
         let limits = notices.limits.check();
@@ -41,16 +42,31 @@ impl ServerConfig {
             ));
         }
         let url = self.public_url.as_str();
-        let rest = url.strip_prefix("https://");
-        let rest = rest.or_else(|| url.strip_prefix("http://")).unwrap_or("");
         // What is appended to it stands in every notice.
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "?#<>\"".contains(c);
-        if rest.is_empty() || rest.starts_with('/') || rest.contains(odd) {
+        if !is_address(url) {
             return Err(format!(
                 "public_url «{url}»: expected http:// or https:// and a host, with neither blanks nor ? or # in it, such as \"https://countermand.example.test\""
             ));
         }
         Ok(())
+    }
+}
+
+fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://");
+    let rest = rest.or_else(|| url.strip_prefix("http://")).unwrap_or("");
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "?#<>\"".contains(c);
+    !(rest.is_empty() || rest.starts_with('/') || rest.contains(odd))
+}
+
+impl DoctorConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self.fronts.iter().find(|front| !is_address(front)) {
+            None => Ok(()),
+            Some(front) => Err(format!(
+                "fronts «{front}»: expected http:// or https:// and a host, such as \"https://mail.example.test\""
+            )),
+        }
     }
 }
 
@@ -193,6 +209,10 @@ mod tests {
             (
                 "[follow]\nurl = \"http://main.example.test\"",
                 "[follow] url «http://main.example.test»: expected https://",
+            ),
+            (
+                "[doctor]\nfronts = [\"mail.test\"]",
+                "[doctor] fronts «mail.test»: expected",
             ),
             (
                 "[gate.doveadm]\naddress = \"dovecot\"",

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ask::{Asked, Outcome, too_old};
+use super::probe::NoVerdict;
 use super::wire::postfix::{self as wire, LONGEST_LINE, PolicyError, PolicyRequest};
 use super::{Gate, LONGEST, Route};
 use crate::listen::{Listener, Stream};
@@ -79,7 +80,7 @@ async fn session(gate: &Gate, stream: Box<dyn Stream>) {
 }
 
 /// The lines up to the empty one; `None` where none came.
-async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
+pub async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
     let (mut lines, mut size) = (Vec::new(), 0);
     loop {
         let mut line = Vec::new();
@@ -113,8 +114,16 @@ async fn answer(
     request: Result<PolicyRequest, PolicyError>,
     began: Instant,
 ) -> (Option<String>, bool) {
+    let login = request.as_ref().ok().and_then(|r| r.login.as_deref());
+    match gate.probed_login(login) {
+        None => {}
+        Some(Ok(line)) => return (Some(wire::refuse(&line)), true),
+        Some(Err(NoVerdict)) => return (None, true),
+    }
     let (asked, readable) = match request {
-        Ok(request) if gate.is_own_server(request.remote) => return (wire::ALLOW.to_owned(), true),
+        Ok(request) if gate.is_own_server(request.remote) => {
+            return (Some(wire::ALLOW.to_owned()), true);
+        },
         Ok(request) => match understood(&request) {
             Some(asked) => (asked, true),
             None => return (Some(wire::ALLOW.to_owned()), true),
