@@ -191,16 +191,16 @@ impl Tally {
 
 impl Verdict {
     /// What stays the same as long as a person is refused for the same cause; the reference that
-    /// the helpdesk looks up is made from it. Where nobody vouched for the person it is another cause: what
-    /// a door that does vouch says later must not pass for a repeat.
-    pub fn fingerprint(&self, question: &Question, vouched: bool) -> u64 {
+    /// the helpdesk looks up is made from it. Where it is not certain that it was the person, it is another
+    /// cause: what is certain later must not pass for a repeat.
+    pub fn fingerprint(&self, question: &Question, certain: bool) -> u64 {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
         hash.update(format!(
             "{:?}\t{:?}\t{:?}",
             self.decision, self.person, self.fallback
         ));
-        if !vouched {
+        if !certain {
             hash.update("\tsomebody");
         }
         match self.person {

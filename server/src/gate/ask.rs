@@ -223,7 +223,7 @@ impl Gate {
                 .filter_map(|r| view.device(r.device?))
                 .all(|d| d.person == verdict.person);
         drop(view);
-        let fingerprint = verdict.fingerprint(&asked.question, asked.vouched);
+        let fingerprint = verdict.fingerprint(&asked.question, is_certain(asked, seen_on_own));
         let reference = refusal_ref(fingerprint);
         let answer = Answer {
             decision: if observing {
@@ -374,12 +374,16 @@ fn refusal(
         at,
         person: verdict.person,
         orders,
-        // Anybody can name a person and make up a device. Only what is vouched for, or was seen on
-        // a device of the person's own, earns that person a notice of it.
-        certain: asked.vouched || answer.seen_on_own,
+        certain: is_certain(asked, answer.seen_on_own),
         missing: missing(answer),
         known: known.to_string(),
     }
+}
+
+/// Anybody can name a person and make up a device. Only what is vouched for, or was seen on a device of the
+/// person's own, earns that person a notice of it.
+fn is_certain(asked: &Asked, seen_on_own: bool) -> bool {
+    asked.vouched || seen_on_own
 }
 
 /// What decided where a fact was missing. Of an app that was seen on a device of theirs the person is told
