@@ -407,7 +407,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             person: Some(PersonId(7)),
             certain: true,
-            unknown_device: false,
+            missing: None,
             orders: BTreeSet::from([OrderId(Uuid::nil())]),
             known: "{}".to_owned(),
         }])

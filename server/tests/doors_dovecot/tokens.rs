@@ -3,8 +3,8 @@
 use countermand_core::verdict::NoKey;
 
 use crate::house::{CLEAN, House, Proof, Protocol, TIKTOK, issuer};
-use crate::support::trouble::Trouble;
 use crate::support::company::Company;
+use crate::support::trouble::Trouble;
 
 fn asked(company: &Company) -> u64 {
     company.gate.figures().iter().map(|door| door.asked).sum()
