@@ -47,3 +47,7 @@ bench *arguments:
 # Every page with sample data, to look at in a browser: target/pages
 pages:
     COUNTERMAND_WRITE_PAGES='{{justfile_directory()}}/target/pages' ./test samples_are_written
+
+# Mutate the corpora of all parsers for so many seconds each; what is found stays in fuzz/corpus
+fuzz seconds="60":
+    COUNTERMAND_FUZZ={{seconds}} cargo test --package countermand --locked --test fuzz -- --nocapture --test-threads 2

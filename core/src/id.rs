@@ -102,6 +102,30 @@ pub fn refusal_ref(fingerprint: u64) -> String {
     format!("R-{}-{}", &code[..4], &code[4..])
 }
 
+/// A reference as somebody read it aloud and somebody else typed it: in any case, without its dashes or its
+/// R, with the letters that stand for digits (I, L, O). What can be none stays as it is.
+pub fn typed_ref(typed: &str) -> String {
+    let upper = typed.trim().to_uppercase();
+    let letters: String = upper.chars().filter(char::is_ascii_alphanumeric).collect();
+    let code = match letters.len() {
+        6 => letters.as_str(),
+        7 => letters.strip_prefix('R').unwrap_or_default(),
+        _ => "",
+    };
+    let code: String = code
+        .chars()
+        .map(|letter| match letter {
+            'I' | 'L' => '1',
+            'O' => '0',
+            other => other,
+        })
+        .collect();
+    match code.split_at_checked(4) {
+        Some((first, last)) if code.len() == 6 => format!("R-{first}-{last}"),
+        _ => upper,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +137,24 @@ mod tests {
         assert!(id.is_called("zzzz"));
         assert!(id.is_called(&id.to_string()));
         assert!(!id.is_called("ZZZ"));
+    }
+
+    #[test]
+    fn a_reference_is_found_however_it_was_heard() {
+        for typed in [
+            "R-70M1-4F",
+            " r-70m1-4f ",
+            "r70m14f",
+            "70M1 4F",
+            "R-7OML-4F",
+            "7omi4f",
+        ] {
+            assert_eq!(typed_ref(typed), "R-70M1-4F", "{typed}");
+        }
+        assert_eq!(typed_ref("R-R0M1-4F"), "R-R0M1-4F");
+        for odd in ["", "R-", "R-70M1-4FX", "nonsense", "\u{e4}"] {
+            assert_eq!(typed_ref(odd), odd.to_uppercase(), "{odd}");
+        }
     }
 
     #[test]

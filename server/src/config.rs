@@ -31,6 +31,17 @@ pub struct Config {
     pub gate: GateConfig,
     pub follow: FollowConfig,
     pub import: ImportConfig,
+    pub doctor: DoctorConfig,
+}
+
+/// What `countermand doctor` can't know from the rest.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoctorConfig {
+    /// Where phones and browsers reach mail, through the proxies that ask us.
+    pub fronts: Vec<String>,
+    /// Authorities to trust there besides the public ones.
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -8,6 +8,7 @@ use countermand::cli::{self, Exit, Failure, Job, Place, World};
 use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, SystemClock};
 use countermand::config::{DatabaseConfig, NoticesConfig};
 use countermand::demo;
+use countermand::doctor::{self, Visit};
 use countermand::serve::{self, Options};
 use countermand_core::actor::Act;
 use countermand_core::order::when::When;
@@ -59,6 +60,7 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
             let alone = std::future::ready(());
             failed(serve::run(open.app, &place.data, Options::default(), gate, alone).await)
         }
+        Job::Doctor(place, doctor) => examine(&place, doctor).await,
         Job::Demo(place, demo) => play(&place, demo.story).await,
         Job::Send(place, send) => {
             let open = place.open().await?;
@@ -89,6 +91,32 @@ async fn work(cli: cli::Cli) -> Result<Exit, Failure> {
 fn failed(done: anyhow::Result<()>) -> Result<Exit, Failure> {
     done.map(|()| Exit::Done)
         .map_err(|e| Failure::failed(format!("{e:#}")))
+}
+
+/// A database that is away is a finding; a data directory that is none is wrong use.
+async fn examine(place: &Place, asked: cli::doctor::Doctor) -> Result<Exit, Failure> {
+    let config = asked.over(place.config()?)?;
+    let app = match place.open().await {
+        Ok(open) => {
+            open.authorise(Act::Read).await?;
+            Ok(open.app)
+        }
+        Err(failure) if failure.exit == Exit::Failed => Err(failure.to_string()),
+        Err(failure) => return Err(failure),
+    };
+    let visit = Visit {
+        config,
+        data: place.data.clone(),
+        clock: place.world.clock.clone(),
+        app,
+    };
+    let report = doctor::examine(&visit).await;
+    let words = || report.in_words(|word| place.print.word(word));
+    place.print.answer(&report, words)?;
+    Ok(match report.is_fine() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
 }
 
 /// The demo has a folder of its own, new at every start and gone at its end.

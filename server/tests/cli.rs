@@ -5,6 +5,8 @@
 mod bounced;
 #[path = "cli/devices.rs"]
 mod devices;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/shop.rs"]
 mod shop;
 #[path = "cli/statuses.rs"]

@@ -10,8 +10,12 @@ mod devices;
 mod house;
 #[path = "gate/postfix.rs"]
 mod postfix;
+#[path = "gate/probe.rs"]
+mod probe;
 #[path = "gate/record.rs"]
 mod record;
+#[path = "gate/references.rs"]
+mod references;
 mod support;
 
 use countermand_core::index::Mode;

@@ -4,6 +4,8 @@
 
 #[path = "gate_only/away.rs"]
 mod away;
+#[path = "gate_only/door.rs"]
+mod door;
 #[path = "gate_only/follow.rs"]
 mod follow;
 #[path = "gate_only/house.rs"]

@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("export", &[]),
     ("app", &["store", "live", "outbox", "import", "export"]),
     ("gate", &["live", "store"]),
+    ("doctor", &["app", "live", "store", "outbox", "gate"]),
     (
         "web",
         &["app", "store", "live", "outbox", "import", "export"],
@@ -54,7 +55,7 @@ const OUTERMOST: &[&str] = &["main", "lib", "serve"];
 const LIBRARIES: &[(&str, &str)] = &[
     ("sqlx", "store"),
     ("lettre", "outbox"),
-    ("hyper", "outbox gate"),
+    ("hyper", "outbox gate doctor"),
 ];
 
 const BENCH_PEERS: &str = "bench/src/peers.rs";

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::{Exit, Place, Result, print};
 
+/// In seconds: a younger view is as good as the facts themselves.
+const OLD_VIEW: f64 = 10.0;
+
 /// Tell what was known when somebody was refused
 ///
 /// `decide --at TIME` tells what follows from what is known now.
@@ -80,9 +83,15 @@ fn words(refusal: &Refusal) -> String {
         format!("as {}", keys.join(", "))
     };
     lines.push(format!(
-        "It asked by {} {named}.",
-        text(&question["channel"])
+        "It asked by {} at the door {} {named}.",
+        text(&question["channel"]),
+        text(&known["door"])
     ));
+    // Facts that were not known yet could have decided otherwise.
+    let age = known["view_age_seconds"].as_f64().unwrap_or(0.0);
+    if age >= OLD_VIEW {
+        lines.push(format!("What was known then was {age:.0} s old."));
+    }
     for claim in known["claims"].as_array().into_iter().flatten() {
         lines.push(format!(
             "{} first came with {}, so it was judged as theirs too.",

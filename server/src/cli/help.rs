@@ -15,7 +15,10 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
         &["order", "notices", "exempt", "attest", "device"],
     ),
     ("Ask", &["decide", "explain", "audit"]),
-    ("Run", &["serve", "mode", "doors", "backup", "restore"]),
+    (
+        "Run",
+        &["serve", "doctor", "mode", "doors", "backup", "restore"],
+    ),
     ("More", &["demo", "completions", "help"]),
 ];
 

@@ -9,6 +9,7 @@ mod completions;
 mod decide;
 pub mod demo;
 mod device;
+pub mod doctor;
 mod doors;
 mod exempt;
 mod explain;
@@ -100,6 +101,7 @@ enum Command {
     Notices(notices::Notices),
     #[command(subcommand)]
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     Serve(serve::Serve),
     Demo(demo::Demo),
     Backup(backup::Backup),
@@ -113,6 +115,7 @@ enum Command {
 pub enum Job {
     Done(Exit),
     Serve(Place, serve::Serve),
+    Doctor(Place, doctor::Doctor),
     Demo(Place, demo::Demo),
     Send(Place, notices::Send),
 }
@@ -148,6 +151,7 @@ pub async fn run(cli: Cli, world: World) -> Result<Job> {
         Command::Notices(notices::Notices::Unreached(c)) => c.run(&place).await,
         Command::Notices(notices::Notices::Send(c)) => return Ok(Job::Send(place, c)),
         Command::Audit(c) => c.run(&place).await,
+        Command::Doctor(c) => return Ok(Job::Doctor(place, c)),
         Command::Serve(c) => {
             let serve = c.checked(&place)?;
             return Ok(Job::Serve(place, serve));

@@ -57,9 +57,9 @@ impl Printer {
     /// A word that decides: green lets in, yellow warns or waits, red stops.
     pub fn word(&self, word: &str) -> String {
         let colour = match word {
-            "allow" | "published" | "approved" | "enforce" | "fine" => 32,
-            "warn" | "held" | "in review" | "observe" => 33,
-            "deny" | "retracted" | "expired" => 31,
+            "allow" | "published" | "approved" | "enforce" | "fine" | "ok" => 32,
+            "warn" | "held" | "in review" | "observe" | "warning" => 33,
+            "deny" | "retracted" | "expired" | "failed" => 31,
             _ => 1,
         };
         self.painted(word, colour)

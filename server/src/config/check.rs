@@ -5,7 +5,7 @@ use std::path::Path;
 
 use countermand_core::duration::Length;
 
-use super::{Config, GateConfig, ServerConfig};
+use super::{Config, DoctorConfig, GateConfig, ServerConfig};
 use crate::outbox::channels;
 
 impl Config {
@@ -24,6 +24,7 @@ impl Config {
         crate::outbox::message::bare_address(&notices.from).map_err(|e| {
             format!("[notices] from: {e}; write it like IT Security <it-security@example.test>")
         })?;
+        self.doctor.check().map_err(|e| format!("[doctor] {e}"))?;
         let bounces = notices.bounces.check(&notices.from);
         bounces.map_err(|e| format!("[notices.bounces] {e}"))?;
         let limits = notices.limits.check();
@@ -41,16 +42,43 @@ impl ServerConfig {
             ));
         }
         let url = self.public_url.as_str();
-        let rest = url.strip_prefix("https://");
-        let rest = rest.or_else(|| url.strip_prefix("http://")).unwrap_or("");
         // What is appended to it stands in every notice.
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "?#<>\"".contains(c);
-        if rest.is_empty() || rest.starts_with('/') || rest.contains(odd) {
+        if !is_address(url) {
             return Err(format!(
                 "public_url «{url}»: expected http:// or https:// and a host, with neither blanks nor ? or # in it, such as \"https://countermand.example.test\""
             ));
         }
         Ok(())
+    }
+}
+
+fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://");
+    let rest = rest.or_else(|| url.strip_prefix("http://")).unwrap_or("");
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "?#<>\"".contains(c);
+    !(rest.is_empty() || rest.starts_with('/') || rest.contains(odd))
+}
+
+impl DoctorConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        // Mail's own schemes have the same form.
+        let is_mail = |front: &str| {
+            ["imap", "pop3", "smtp"].iter().any(|scheme| {
+                front
+                    .strip_prefix(scheme)
+                    .is_some_and(|rest| is_address(&format!("http{rest}")))
+            })
+        };
+        match self
+            .fronts
+            .iter()
+            .find(|front| !is_address(front) && !is_mail(front))
+        {
+            None => Ok(()),
+            Some(front) => Err(format!(
+                "fronts «{front}»: expected http:// or https:// and a host, such as \"https://mail.example.test\", or imaps://, pop3s:// or smtps:// of nginx's mail proxy"
+            )),
+        }
     }
 }
 
@@ -185,6 +213,10 @@ mod tests {
             (
                 "[gate]\nmax_view_age = \"PT0S\"",
                 "[gate] max_view_age: expected",
+            ),
+            (
+                "[doctor]\nfronts = [\"mail.test\"]",
+                "[doctor] fronts «mail.test»: expected",
             ),
             (
                 "[follow]\nsecret = \"guess\"",

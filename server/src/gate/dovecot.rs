@@ -11,6 +11,7 @@ use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision};
 
 use super::ask::{Asked, Outcome, too_old};
+use super::probe::NoVerdict;
 use super::sessions::Peer;
 use super::wire::dovecot::{self as wire, DovecotRequest};
 use super::{Gate, Route};
@@ -30,10 +31,14 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     let asked = match to_bytes(request.into_body(), LONGEST).await {
         Ok(body) => match DovecotRequest::parse(&body) {
             Ok(request) if gate.is_own_server(remote(&request)) => return say(wire::allow()),
-            Ok(request) => match understood(&request) {
-                Some(asked) => (asked, peer(&request)),
+            Ok(request) => match (gate.probed_login(request.person()), understood(&request)) {
+                (Some(Ok(line)), _) => return say(wire::refuse(&line)),
+                (Some(Err(NoVerdict)), _) => {
+                    return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                }
+                (None, Some(asked)) => (asked, peer(&request)),
                 // A service that is no way to mail, a sieve editor say.
-                None => return say(wire::allow()),
+                (None, None) => return say(wire::allow()),
             },
             Err(error) => (garbled(&error), None),
         },

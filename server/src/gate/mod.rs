@@ -6,7 +6,7 @@
 
 mod ask;
 mod batch;
-mod doveadm;
+pub mod doveadm;
 mod dovecot;
 pub mod feed;
 pub mod follow;
@@ -16,6 +16,7 @@ pub mod metrics;
 mod nginx_mail;
 pub mod page;
 pub mod postfix;
+pub mod probe;
 mod record;
 mod sessions;
 pub mod spool;
@@ -215,12 +216,10 @@ async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
         .map_or(&[][..], |v| v.as_bytes());
     let secret = gate.config.secret.as_bytes();
     if secret.is_empty() || !bool::from(shown.ct_eq(secret)) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            "The gates answer whoever shows the header X-Countermand-Secret with the value of [gate] secret in \
-             countermand.toml; this request did not. The configurations in deploy/ set it.\n",
-        )
-            .into_response();
+        return stranger();
+    }
+    if let Some(answer) = gate.probed(&request) {
+        return answer;
     }
     let version = gate.live.version();
     let mut response = match gate.turns.acquire().await {
@@ -242,6 +241,15 @@ fn in_seconds(age: Duration) -> HeaderValue {
         age => format!("{:.1}", age.as_secs_f64()),
     };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none"))
+}
+
+fn stranger() -> Response<Body> {
+    (
+        StatusCode::UNAUTHORIZED,
+        "The gates answer whoever shows the header X-Countermand-Secret with the value of [gate] secret in \
+         countermand.toml; this request did not. The configurations in deploy/ set it.\n",
+    )
+        .into_response()
 }
 
 fn no_verdict() -> Response<Body> {

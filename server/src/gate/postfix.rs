@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ask::{Asked, Outcome, too_old};
+use super::probe::NoVerdict;
 use super::wire::postfix::{self as wire, LONGEST_LINE, PolicyError, PolicyRequest};
 use super::{Gate, LONGEST, Route};
 use crate::listen::{Listener, Stream};
@@ -79,7 +80,7 @@ async fn session(gate: &Gate, stream: Box<dyn Stream>) {
 }
 
 /// The lines up to the empty one; `None` where none came.
-async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
+pub async fn question(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<String>>> {
     let (mut lines, mut size) = (Vec::new(), 0);
     loop {
         let mut line = Vec::new();
@@ -117,9 +118,14 @@ async fn answer(
         Ok(request) if gate.is_own_server(request.remote) => {
             return (Some(wire::ALLOW.to_owned()), true);
         }
-        Ok(request) => match understood(&request) {
-            Some(asked) => (asked, true),
-            None => return (Some(wire::ALLOW.to_owned()), true),
+        Ok(request) => match (
+            gate.probed_login(request.login.as_deref()),
+            understood(&request),
+        ) {
+            (Some(Ok(line)), _) => return (Some(wire::refuse(&line)), true),
+            (Some(Err(NoVerdict)), _) => return (None, true),
+            (None, Some(asked)) => (asked, true),
+            (None, None) => return (Some(wire::ALLOW.to_owned()), true),
         },
         Err(error) => {
             tracing::warn!(%error, "Postfix's question can't be read; it is judged as of an unknown device");

@@ -1,7 +1,7 @@
 //! Refusals at doors: what was known then, by the reference that the person reads out.
 
 use countermand_core::change::{Refusal, RefusedAgain};
-use countermand_core::id::{OrderId, PersonId, refusal_ref};
+use countermand_core::id::{OrderId, PersonId, refusal_ref, typed_ref};
 use countermand_core::verdict::Fallback;
 use jiff::Timestamp;
 use roaring::RoaringBitmap;
@@ -152,7 +152,7 @@ impl Store {
     /// Refusals that go by that reference, newest first; nearly always one.
     pub async fn refusals_called(&self, reference: &str) -> Result<Vec<StoredRefusal>> {
         let rows = sqlx::query("SELECT reference, person, first_at, last_at, times, known FROM refusal WHERE reference = $1 ORDER BY last_at DESC LIMIT 20")
-            .bind(reference.trim().to_uppercase())
+            .bind(typed_ref(reference))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(stored).collect()

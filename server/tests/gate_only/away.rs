@@ -132,7 +132,9 @@ fn a_damaged_view_is_refused_as_a_whole_and_fetched_anew() {
     std::fs::write(&view, bytes).unwrap();
 
     let gate = house.gate(&[]);
-    assert!(gate.log().contains("is not used"), "{}", gate.log());
+    gate.await_that("say that it is damaged", || {
+        gate.log().contains("is not used")
+    });
     assert_eq!(statuses(&house), [503; 3]);
     let reply = house.asks("bob@corp.test", "DEVB0B");
     assert_eq!(reply.header("x-countermand-view-age"), Some("none"));

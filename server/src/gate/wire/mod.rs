@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 pub mod basic;
+pub mod doveadm;
 pub mod dovecot;
 pub mod eas;
 pub mod headers;

@@ -44,17 +44,22 @@ pub async fn serve(listener: Listener, intake: Arc<impl Intake>) {
                 let _ = timeout(PATIENCE, busy).await;
                 return;
             };
-            let mut dialogue = Dialogue {
-                stream: BufReader::new(stream),
-                greeted: false,
-                sender: false,
-                to: Vec::new(),
-            };
-            if let Err(error) = dialogue.run(&*intake).await {
+            if let Err(error) = converse(stream, &*intake).await {
                 tracing::debug!(%error, "a connection with bounces ended");
             }
         });
     }
+}
+
+/// One connection, to its end.
+pub async fn converse(stream: Box<dyn Stream>, intake: &impl Intake) -> io::Result<()> {
+    let mut dialogue = Dialogue {
+        stream: BufReader::new(stream),
+        greeted: false,
+        sender: false,
+        to: Vec::new(),
+    };
+    dialogue.run(intake).await
 }
 
 struct Dialogue {

@@ -70,7 +70,10 @@ pub fn read(to: &[String], bytes: &[u8]) -> Report {
         order: None,
     };
     to.iter().for_each(|address| report.came_to(address));
-    let Some(mail) = MessageParser::default().parse(bytes) else {
+    // Anybody can mail us what the parser did not expect. A panic of its own must not end the reading of
+    // all mails that come after; found by fuzzing.
+    let parsed = std::panic::catch_unwind(|| MessageParser::default().parse(bytes));
+    let Ok(Some(mail)) = parsed else {
         return report;
     };
     for name in ["Delivered-To", "X-Original-To", "Envelope-To", "To"] {

@@ -106,10 +106,10 @@ pub(super) async fn send(
     })
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(
+pub(super) async fn connect(
     target: &Target,
     tls: &Option<Arc<ClientConfig>>,
 ) -> Result<Box<dyn Stream>, String> {

@@ -83,6 +83,20 @@ impl Channels {
         })
     }
 
+    /// Whether each can be reached: a connection, encrypted where it is to be, and not a word.
+    pub async fn reach(&self) -> Vec<(String, Result<(), String>)> {
+        let reach = async |receiver: &Receiver| {
+            let connect = http::connect(&receiver.target, &receiver.tls);
+            let patience = self.patience.connect;
+            let reached = match tokio::time::timeout(patience, connect).await {
+                Ok(reached) => reached.map(drop),
+                Err(_) => Err(format!("no connection within {patience:?}")),
+            };
+            (receiver.config.name.clone(), reached)
+        };
+        join_all(self.all.iter().map(reach)).await
+    }
+
     /// Waits no longer than this for an answer.
     pub fn with_patience(mut self, answer: Duration) -> Channels {
         self.patience.answer = answer;
@@ -284,4 +298,18 @@ fn detail(status: u16, id: Option<&str>) -> String {
 
 fn read_id(detail: &str) -> Option<&str> {
     Some(detail.split_once(ID)?.1)
+}
+
+/// What is read in a channel's answer: its name for the message, and how long it asks to be left alone.
+pub fn read_answer(
+    shape: Shape,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+) -> (Option<String>, Option<jiff::SignedDuration>) {
+    let answer = Answer {
+        status: 200,
+        retry_after,
+        body,
+    };
+    (shapes::message_id(shape, &answer), shapes::wait(&answer))
 }

@@ -9,8 +9,19 @@ mod config;
 mod connect;
 mod deliver;
 mod envelope;
+mod greet;
 mod reply;
 mod wire;
 
 pub use config::{Password, SmtpConfig, Tls};
 pub use deliver::SmtpSession;
+pub use greet::greet;
+
+/// How many whole answers a relay gave in these bytes; an error where it does not speak SMTP.
+pub fn answers(mut bytes: Vec<u8>) -> Result<usize, String> {
+    let mut whole = 0;
+    while reply::take(&mut bytes)?.is_some() {
+        whole += 1;
+    }
+    Ok(whole)
+}
