@@ -16,10 +16,10 @@ use crate::config::Config;
     after_help = "Example: countermand doctor --from https://mail.example.test"
 )]
 pub struct Doctor {
-    /// Where phones reach mail through a proxy that asks Countermand, besides [doctor] fronts of the config; repeatable
+    /// Where phones reach mail through a proxy that asks Countermand, besides the fronts of the config; repeatable
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     from: Vec<String>,
-    /// PEM file with authorities to trust there besides the public ones, in place of [doctor] ca_file
+    /// PEM file with authorities to trust there besides the public ones, in place of the config's
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca_file: Option<PathBuf>,
 }

@@ -8,7 +8,7 @@ use super::{Failure, Place, Result};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: countermand serve")]
 pub struct Serve {
-    /// Only the gates, on a machine beside the mail server: follows the main server of [follow], and goes on without it
+    /// Only the gates, on a machine beside the mail server: follows the main server that the config names, and goes on without it
     #[arg(long)]
     pub gate_only: bool,
 }
