@@ -24,3 +24,9 @@ INSERT INTO device_claim (canonical, person, text, at, is_first)
 DELETE FROM device_claim
   WHERE canonical LIKE 'cert:%' AND ltrim(substr(canonical, 6), '0123456789abcdef: ') = '' AND ltrim(substr(canonical, 6), '0: ') <> ''
   AND canonical <> 'cert:' || ltrim(replace(replace(substr(canonical, 6), ':', ''), ' ', ''), '0');
+-- Two spellings may have had a first person each: the earlier is the key's.
+UPDATE device_claim SET is_first = 0
+  WHERE canonical LIKE 'cert:%' AND is_first = 1 AND EXISTS (
+    SELECT 1 FROM device_claim AS other
+    WHERE other.canonical = device_claim.canonical AND other.is_first = 1
+    AND (other.at < device_claim.at OR (other.at = device_claim.at AND other.person < device_claim.person)));

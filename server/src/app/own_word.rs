@@ -9,7 +9,7 @@ use countermand_core::actor::Actor;
 use countermand_core::change::{Change, OwnWord};
 use countermand_core::duration::Length;
 use countermand_core::fleet::{DeviceKey, Recognition};
-use countermand_core::id::OrderId;
+use countermand_core::id::{OrderId, typed_ref};
 use countermand_core::notice::Kind;
 use countermand_core::notice::token::Said;
 use countermand_core::order::Order;
@@ -51,7 +51,7 @@ impl App {
         let reason = format!(
             "their own word, by the notice of «{}» and the reference {}",
             order.title(),
-            reference.trim().to_uppercase()
+            typed_ref(reference)
         );
         for _ in 0..TRIES {
             let as_of = self.live.version();

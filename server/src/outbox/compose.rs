@@ -83,15 +83,15 @@ impl Desk {
         })
     }
 
-    /// Writes ahead what depends on no receipt that may still change: an order's notice on none, a correction on those that
-    /// were settled before it could be claimed (invariant 24).
+    /// Writes ahead what depends on nothing but the office's view. A correction also says whether a door refused its
+    /// person, and the others answer what that person got: these are asked for once they are begun.
     pub async fn drafts(&self, claims: &[Claim]) -> Drafts {
         let mut drafts = Drafts {
             version: self.office.version(),
             mails: Vec::with_capacity(claims.len()),
         };
         for claim in claims {
-            if matches!(claim.key.kind, Kind::Order | Kind::Correction)
+            if claim.key.kind == Kind::Order
                 && let Ok(mail) = self.mail(claim).await
             {
                 drafts.mails.push((*claim, mail));

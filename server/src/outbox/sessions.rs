@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::compose::{Desk, Drafts, NoMail};
+use super::lease::Held;
 use super::transport::{self, PIPELINE_DEPTH, Session, Transport};
 use super::{channels, pace};
 use crate::failpoint::{self, Moment};
@@ -201,13 +202,17 @@ impl Sessions {
                 let (desk, claims) = (Arc::clone(&self.desk), batch.to_vec());
                 let (begun, heard) = oneshot::channel();
                 let wanted = claims.clone();
+                // From now on: it may take long to write a mail, and to hear that it is begun.
+                let held = desk.lease.hold();
                 let task = self.run(at, Vec::new(), async move {
                     let drafts = match session.channels() {
                         None => desk.drafts(&wanted).await,
                         Some(_) => Drafts::default(),
                     };
                     match heard.await {
-                        Ok(begun) => Back::Delivered(deliver(&desk, session, begun, drafts).await),
+                        Ok(begun) => {
+                            Back::Delivered(deliver(&desk, session, begun, (drafts, held)).await)
+                        }
                         Err(_) => Back::Unused(session),
                     }
                 });
@@ -335,9 +340,8 @@ async fn deliver(
     desk: &Desk,
     mut session: Session,
     claims: Vec<Claim>,
-    mut drafts: Drafts,
+    (mut drafts, held): (Drafts, Held),
 ) -> Delivered {
-    let held = desk.lease.hold();
     if let Some(channels) = session.channels() {
         let settled = channels::deliver(desk, &channels, claims, &held).await;
         let failed = settled.iter().find(|s| !is_answer(&s.outcome));

@@ -127,6 +127,15 @@ async fn a_mail_that_was_written_ahead_is_written_anew_when_something_was_heard(
         .await;
     assert_eq!(drafts.take(&desk, &claims[0]), None);
     assert_ne!(draft, desk.mail(&claims[0]).await.unwrap());
+
+    // A door may refuse its person until it is begun, and it says so.
+    let (responder, id) = (operator(RESPONDER), order.id.to_string());
+    let why = "sent in error";
+    world.app.retract(&responder, &id, why).await.unwrap();
+    let correction = claim(&world.app, &order, Kind::Correction);
+    let mut drafts = desk.drafts(&[correction]).await;
+    assert_eq!(drafts.take(&desk, &correction), None);
+    desk.mail(&correction).await.unwrap();
 }
 
 /// It waited for a retry until its order had ended: our own decision, and nobody's rejection.
