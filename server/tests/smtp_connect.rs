@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,11 +44,7 @@ fn letters(outcomes: &[Outcome]) -> String {
 
 #[tokio::test]
 async fn opening_fails_with_words_that_help() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let closed = support::free_port();
     let error = Session::open(&Transport::Smtp(config(closed)))
         .await
         .unwrap_err();

@@ -4,7 +4,6 @@
 mod support;
 
 use std::fs::Permissions;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -401,12 +400,7 @@ async fn two_thousand_messages_into_smtp_sink() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    // Nobody else has the port between its release here and its use there but by bad luck.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = support::free_port();
     let mut command = std::process::Command::new(program);
     command.args(["-d", &format!("{}/mail.%S.", dir.path().display())]);
     // It refuses to run as root, who may be the owner of all here in a container.

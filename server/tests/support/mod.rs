@@ -67,13 +67,27 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A port that was free a moment ago.
+/// A port for a server that a test starts: this process's own until it ends, by a lock on a file that all tests know.
+/// Below the range that the kernel takes a client's ports from, so that no connection of another test takes it
+/// between here and the server's start (and none to a closed port meets itself).
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    const PORTS: std::ops::Range<u16> = 10_000..32_768;
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let folder = std::env::temp_dir().join(format!("countermand-test-ports-{}", user()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes begin far apart, so that they seldom meet.
+    let begin = std::process::id().wrapping_mul(37);
+    for _ in 0..count {
+        let step = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let port = PORTS.start + u16::try_from(begin.wrapping_add(step) % count).unwrap();
+        let lock = std::fs::File::create(folder.join(port.to_string())).unwrap();
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            std::mem::forget(lock);
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free on 127.0.0.1");
 }
 
 /// A mail for the wire as the desk would make it, under a claim that no store gave: what tests of
@@ -93,8 +107,13 @@ pub fn outgoing(to: &str, bytes: &[u8]) -> countermand::outbox::transport::Outgo
 }
 
 pub fn is_root() -> bool {
+    user() == 0
+}
+
+/// The number of the user that the tests run as.
+fn user() -> u32 {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0)
+    std::fs::metadata("/proc/self").unwrap().uid()
 }
 
 /// A ready configuration as it is shipped, with `changes` made. Each must find its text, so that the test can't
