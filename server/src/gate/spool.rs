@@ -114,16 +114,22 @@ impl Spool {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
             let name = name.unwrap_or_default();
-            match name.strip_suffix(".json").map(str::parse::<u64>) {
-                Some(Ok(number)) => found.push(number),
-                _ if name.ends_with(".new") => std::fs::remove_file(&path)?,
-                _ => {}
+            let Some((number, kind)) = name.split_once('.') else {
+                continue;
+            };
+            if kind == "new" {
+                std::fs::remove_file(&path)?;
+            } else if let Ok(number) = number.parse::<u64>() {
+                // What was put aside keeps its number, which is never given again.
+                let next = self.books().next.max(number + 1);
+                self.books().next = next;
+                if kind == "json" {
+                    found.push(number);
+                }
             }
         }
         found.sort_unstable();
         for number in found {
-            // What was put aside keeps its number, which is never given again.
-            self.books().next = number + 1;
             if let Some((batch, bytes)) = self.read(number)? {
                 self.books().enter(number, &batch, bytes);
             }
@@ -145,10 +151,14 @@ impl Spool {
         self.folder.join(format!("{number:012}.json"))
     }
 
-    /// `None` where it can't be read; it is put aside then.
+    /// `None` where it is gone, or can't be read and is put aside.
     fn read(&self, number: u64) -> io::Result<Option<(Batch, u64)>> {
         let path = self.path(number);
-        let bytes = std::fs::read(&path)?;
+        let bytes = match std::fs::read(&path) {
+            // It was handed over, and only the books were not told.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
         match serde_json::from_slice(&bytes) {
             Ok(batch) => Ok(Some((batch, bytes.len() as u64))),
             Err(error) => {
@@ -160,7 +170,7 @@ impl Spool {
         }
     }
 
-    /// It is on disk when this returns, or counted as lost.
+    /// It is on disk when this returns.
     pub(super) async fn keep(self: &Arc<Self>, change: Change) -> io::Result<()> {
         let installation = self.live.installation().unwrap_or_default();
         let mut batch = Batch {
@@ -196,25 +206,31 @@ impl Spool {
             let mut books = self.books();
             let room = books.files.len() < self.most_files && books.bytes < MOST_BYTES;
             if !room {
-                self.lost.inc_by(batch.len() as u64);
-                tracing::error!(
-                    lost = batch.len(),
-                    "the spool is full, and the main server takes nothing; the doors go on, and these can't be looked up"
-                );
-                return Ok(());
+                // Whoever keeps them meanwhile tries again, and takes none of them for known.
+                return Err(io::Error::other(
+                    "it is full, and the main server takes nothing; the doors go on",
+                ));
             }
             books.next += 1;
             books.next
         };
         let path = self.path(number);
         let new = path.with_extension("new");
-        let mut file = private(&new)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        File::open(&self.folder)?.sync_all()?;
+        if let Err(error) = self.write(&bytes, &new, &path) {
+            // It is tried again under another number, and a full disk needs no leftovers.
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
         self.books().enter(number, batch, bytes.len() as u64);
         Ok(())
+    }
+
+    fn write(&self, bytes: &[u8], new: &Path, path: &Path) -> io::Result<()> {
+        let mut file = private(new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(new, path)?;
+        File::open(&self.folder)?.sync_all()
     }
 
     /// When there is something to hand over.
@@ -272,7 +288,10 @@ impl Spool {
     /// The main server has it.
     pub(super) fn taken(&self, lot: &Lot) -> io::Result<()> {
         for filed in &lot.files {
-            std::fs::remove_file(self.path(filed.number))?;
+            match std::fs::remove_file(self.path(filed.number)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
         self.books().forget(&lot.files, &lot.batch);
         self.show();
@@ -483,18 +502,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_spool_counts_what_it_loses_and_keeps_what_it_has() {
+    async fn a_full_spool_takes_nothing_for_kept_and_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::of(folder.path(), 2, live("ours")).unwrap();
-        for n in 1..=5 {
+        for n in 1..=2 {
             spool.keep(refusal(n)).await.unwrap();
         }
-        assert_eq!((spool.waiting.get(), spool.lost.get()), (2, 3));
+        spool.keep(refusal(3)).await.unwrap_err();
+        assert_eq!((spool.waiting.get(), spool.lost.get()), (2, 0));
         let lot = spool.lot(10).unwrap().unwrap();
         assert_eq!(fingerprints(&lot), [1, 2]);
         spool.taken(&lot).unwrap();
-        spool.keep(refusal(6)).await.unwrap();
-        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [6]);
+        spool.keep(refusal(3)).await.unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [3]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        for n in 1..=3 {
+            spool.keep(refusal(n)).await.unwrap();
+        }
+        let lot = spool.lot(2).unwrap().unwrap();
+        std::fs::remove_file(spool.path(2)).unwrap();
+        spool.taken(&lot).unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [3]);
+        std::fs::remove_file(spool.path(3)).unwrap();
+        assert!(spool.lot(10).unwrap().is_none());
+        assert_eq!(spool.waiting.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_number_of_what_was_put_aside_is_never_given_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        for fingerprint in 1..=2 {
+            spool.keep(refusal(fingerprint)).await.unwrap();
+            let lot = spool.lot(10).unwrap().unwrap();
+            spool.refused(&lot).unwrap();
+        }
+        drop(spool);
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        spool.keep(refusal(3)).await.unwrap();
+        spool.refused(&spool.lot(10).unwrap().unwrap()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[tokio::test]

@@ -176,7 +176,13 @@ impl Follower {
         if self.disk_failed_at.is_none() {
             tracing::error!(%error, "the view can't be written to disk; a restart would go back to an older one");
         }
-        self.disk_failed_at = Some(now);
+        // An append after a failure fails as well, and is no reason to wait longer before all is asked for anew.
+        let waited = self
+            .disk_failed_at
+            .is_none_or(|at| now.duration_since(at) >= DISK_PAUSE);
+        if waited {
+            self.disk_failed_at = Some(now);
+        }
         self.unwritten.inc();
     }
 }
