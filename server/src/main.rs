@@ -8,7 +8,7 @@ use countermand::cli::{self, Exit, Failure, Job, Place, World};
 use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, SystemClock};
 use countermand::config::{DatabaseConfig, NoticesConfig};
 use countermand::demo;
-use countermand::doctor::{self, Visit};
+use countermand::doctor::{self, At, Visit};
 use countermand::serve::{self, Options};
 use countermand_core::actor::Act;
 use countermand_core::order::when::When;
@@ -93,21 +93,26 @@ fn failed(done: anyhow::Result<()>) -> Result<Exit, Failure> {
         .map_err(|e| Failure::failed(format!("{e:#}")))
 }
 
-/// A database that is away is a finding; a data directory that is none is wrong use.
+/// A database that is away is a finding. Where there is none, a gate-only server may be, or nothing of ours.
 async fn examine(place: &Place, asked: cli::doctor::Doctor) -> Result<Exit, Failure> {
     let config = asked.over(place.config()?)?;
-    let app = match place.open().await {
-        Ok(open) => {
-            open.authorise(Act::Read).await?;
-            Ok(open.app)
-        }
-        Err(failure) if failure.exit == Exit::Failed => Err(failure.to_string()),
-        Err(failure) => return Err(failure),
+    let (at, app) = match place.nothing_here(&config) {
+        Some(why) if config.follow.url.is_empty() => (At::Elsewhere, Err(why)),
+        Some(why) => (At::GateOnly, Err(why)),
+        None => match place.open().await {
+            Ok(open) => {
+                open.authorise(Act::Read).await?;
+                (At::Main, Ok(open.app))
+            }
+            Err(failure) if failure.exit == Exit::Failed => (At::Main, Err(failure.to_string())),
+            Err(failure) => return Err(failure),
+        },
     };
     let visit = Visit {
         config,
         data: place.data.clone(),
         clock: place.world.clock.clone(),
+        at,
         app,
     };
     let report = doctor::examine(&visit).await;

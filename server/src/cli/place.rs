@@ -69,16 +69,24 @@ impl Place {
     /// one answers «allow» to everything.
     pub async fn open(&self) -> Result<Open> {
         let config = self.config()?;
-        if sqlite_file(&config.database.url, &self.data).is_some_and(|file| !file.exists()) {
-            return Err(Failure::usage(format!(
-                "there is nothing in {} yet; `{}` makes it",
-                self.data.display(),
-                self.command("init")
-            )));
+        if let Some(why) = self.nothing_here(&config) {
+            return Err(Failure::usage(why));
         }
         let actor = self.actor(&config)?;
         let app = self.app(config).await?;
         Ok(Open { app, actor })
+    }
+
+    /// Says so where there is no database and no server to ask for one.
+    pub fn nothing_here(&self, config: &Config) -> Option<String> {
+        let file = sqlite_file(&config.database.url, &self.data)?;
+        (!file.exists()).then(|| {
+            format!(
+                "there is nothing in {} yet; `{}` makes it",
+                self.data.display(),
+                self.command("init")
+            )
+        })
     }
 
     /// Opens the database, and makes it where it is missing. Nobody is an operator yet, so whoever

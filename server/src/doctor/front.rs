@@ -3,20 +3,22 @@
 
 use crate::gate::probe::{FORGEABLE, FORGED, Probe, Wish};
 
-use super::Visit;
 use super::front_mail;
 use super::gate::phone;
 use super::http::{Reply, Server};
 use super::report::Report;
+use super::{At, Visit};
 
 pub async fn look(visit: &Visit, answers: bool, report: &mut Report) {
+    // From elsewhere that can't be seen, and each front is taken for one that gets its verdicts.
+    let asks = answers || visit.at == At::Elsewhere;
     for front in &visit.config.doctor.fronts {
         let place = front.trim_end_matches('/');
         match Server::of(front) {
             Err(why) => down(place, &why, report),
             // Without a gate it has no choice but to stay closed.
             Ok(server) if !server.scheme.starts_with("http") => {
-                if answers {
+                if asks {
                     front_mail::look(visit, &server, place, report).await;
                 }
             }
@@ -26,10 +28,7 @@ pub async fn look(visit: &Visit, answers: bool, report: &mut Report) {
                     server,
                     place,
                 };
-                match answers {
-                    true => front.look(report).await,
-                    false => front.look_without_gate(report).await,
-                }
+                front.look(asks, report).await;
             }
         }
     }
@@ -57,7 +56,8 @@ impl Front<'_> {
             .await
     }
 
-    async fn look(&self, report: &mut Report) {
+    /// `asks`: it has a gate to ask.
+    async fn look(&self, asks: bool, report: &mut Report) {
         let probe = self.visit.probe(Wish::Refuse);
         match self.ask(&probe, &[]).await {
             Err(why) => down(self.place, &why, report),
@@ -70,7 +70,13 @@ impl Front<'_> {
                 self.forge(report).await;
                 self.without_verdict(report).await;
             }
-            Ok(reply) => self.does_not_ask(&reply, report),
+            Ok(reply) if asks => self.does_not_ask(&reply, report),
+            Ok(reply) if reply.status >= 500 => report.ok(
+                "front.closed",
+                self.place,
+                "without a verdict it stays closed",
+            ),
+            Ok(reply) => self.open(reply.status, report),
         }
     }
 
@@ -78,7 +84,7 @@ impl Front<'_> {
         let status = reply.status;
         let said = match status {
             500..=599 => [
-                format!("the proxy answers {status}: it gets no verdict, though our gate answers"),
+                format!("the proxy answers {status}: it gets no verdict from our gate"),
                 "a refusal of the probe in our words".to_owned(),
                 "see that the proxy's configuration has our address and the secret in [gate] secret (CHANGE-ME replaced in every place), and that it may connect".to_owned(),
             ],
@@ -180,20 +186,6 @@ impl Front<'_> {
                 "deploy/README.md names the choice of each proxy; leave this if mail goes before the order",
             ],
         );
-    }
-
-    async fn look_without_gate(&self, report: &mut Report) {
-        match self.ask(&self.visit.probe(Wish::Refuse), &[]).await {
-            Err(why) => down(self.place, &why, report),
-            Ok(reply) if reply.status >= 500 => {
-                report.ok(
-                    "front.closed",
-                    self.place,
-                    "without a verdict it stays closed",
-                );
-            }
-            Ok(reply) => self.open(reply.status, report),
-        }
     }
 }
 

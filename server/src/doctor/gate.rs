@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use crate::gate::probe::{Probe, Told, Wish};
 use crate::listen::Listen;
 
-use super::Visit;
 use super::http::{Reply, Server};
 use super::lines::Lines;
 use super::report::Report;
+use super::{At, Visit};
 
 /// RFC 5737: the address of a stranger, which is nobody's.
 const STRANGER: &str = "192.0.2.1";
@@ -90,15 +90,7 @@ pub async fn look(visit: &Visit, report: &mut Report) -> bool {
         .await;
     let told = match reply {
         Err(why) => {
-            report.failed(
-                "gate.down",
-                place,
-                [
-                    &format!("nothing answers there: {why}"),
-                    "`countermand serve`; without it each door does as its own configuration says",
-                    "start it (systemctl start countermand), or correct [server] listen",
-                ],
-            );
+            down(visit, place, &why, report);
             return false;
         }
         Ok(reply) if reply.status == 401 && reply.body.contains(SECRET) => {
@@ -133,6 +125,26 @@ pub async fn look(visit: &Visit, report: &mut Report) -> bool {
     routes(visit, &place, report).await;
     view(visit, &told, &place, report).await;
     true
+}
+
+fn down(visit: &Visit, place: String, why: &str, report: &mut Report) {
+    let said = format!("nothing answers there: {why}");
+    let (expected, mend) = match visit.at {
+        At::Main => (
+            "`countermand serve`; without it each door does as its own configuration says",
+            "start it (systemctl start countermand), or correct [server] listen",
+        ),
+        At::GateOnly => (
+            "`countermand serve --gate-only`; without it each door does as its own configuration says",
+            "start it (systemctl start countermand-gate), or correct [server] listen",
+        ),
+        At::Elsewhere => {
+            let expected = "nothing, where serve runs on another machine";
+            let mend = "run doctor on the machine of serve, too";
+            return report.warning("gate.down", place, [&said, expected, mend]);
+        }
+    };
+    report.failed("gate.down", place, [&said, expected, mend]);
 }
 
 /// The address that a phone asks for.
@@ -209,16 +221,29 @@ async fn view(visit: &Visit, told: &Told, place: &str, report: &mut Report) {
             ],
         );
     }
+    let (whose, whence) = match visit.at {
+        At::GateOnly => ("the main server does not answer it", "the main server"),
+        At::Main | At::Elsewhere => ("its database does not answer it", "the database"),
+    };
+    if told.view < 0 {
+        return report.failed(
+            "gate.view",
+            place,
+            [
+                &format!("the server has no view of the facts, and gives no verdict: {whose}"),
+                "a view of this second",
+                &format!("see the server's log and {whence}"),
+            ],
+        );
+    }
     let most = visit.config.gate.max_view_age.as_seconds();
     let age = told.age_seconds;
     if age >= OLD {
         let said = [
-            format!(
-                "the server's view of the facts is {age} s old: its database does not answer it"
-            ),
+            format!("the server's view of the facts is {age} s old: {whose}"),
             "a view of this second".to_owned(),
             format!(
-                "see the server's log and the database. After {most} s (max_view_age) doors are without a verdict, if an order was enforcing"
+                "see the server's log and {whence}. After {most} s (max_view_age) doors are without a verdict, if an order was enforcing"
             ),
         ];
         let said = [said[0].as_str(), &said[1], &said[2]];
@@ -228,7 +253,10 @@ async fn view(visit: &Visit, told: &Told, place: &str, report: &mut Report) {
         }
         return;
     }
-    let Ok(app) = &visit.app else { return };
+    let Ok(app) = &visit.app else {
+        let what = format!("the server's view was current {age} s ago");
+        return report.ok("gate.view", place, what);
+    };
     let Ok(version) = app.store.version().await else {
         return;
     };

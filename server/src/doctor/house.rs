@@ -6,14 +6,28 @@ use countermand_core::words::counted;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::Visit;
 use super::report::Report;
+use super::{At, Visit};
 use crate::app::App;
 use crate::config::TransportKind;
 
 pub async fn look(visit: &Visit, report: &mut Report) {
-    config(visit, report);
+    secret(visit, report);
+    if visit.at == At::Main {
+        config(visit, report);
+    }
     match &visit.app {
+        // It has none, and needs none.
+        Err(_) if visit.at == At::GateOnly => {}
+        Err(why) if visit.at == At::Elsewhere => report.warning(
+            "database",
+            "[database] url",
+            [
+                &format!("{why}. So only what is seen from outside is looked at"),
+                "the database, on the machine of `countermand serve`; [follow] url, on that of `serve --gate-only`",
+                "run doctor on those machines, too, with the --data and --config that serve has",
+            ],
+        ),
         Err(why) => report.failed(
             "database",
             "[database] url",
@@ -56,7 +70,10 @@ fn config(visit: &Visit, report: &mut Report) {
             ],
         );
     }
-    match config.gate.secret.as_str() {
+}
+
+fn secret(visit: &Visit, report: &mut Report) {
+    match visit.config.gate.secret.as_str() {
         "" => {}
         secret if secret.len() < 16 || secret.contains("CHANGE-ME") => report.warning(
             "config.secret",

@@ -1,6 +1,7 @@
 //! From what a door asks to what it is told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countermand_core::change::Refusal;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::metrics::Answered;
+use super::record::Cause;
 use super::{Gate, Route};
 
 /// What a door asks.
@@ -74,14 +76,15 @@ pub struct Answer {
     /// Whether an app was seen on a device of the person's own.
     pub seen_on_own: bool,
     fingerprint: u64,
+    /// Whose facts said so, where there is no database.
+    installation: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Answer(Box<Answer>),
-    /// The view is too old, and when it was fresh an order was enforcing, or there is none: the door does as
-    /// its own configuration says.
-    TooOld,
+    /// And why, in one line of ASCII: the door does as its own configuration says.
+    NoVerdict(String),
 }
 
 impl Answer {
@@ -94,6 +97,7 @@ impl Answer {
             personal: false,
             seen_on_own: false,
             fingerprint: 0,
+            installation: None,
         }
     }
 
@@ -116,7 +120,7 @@ impl Gate {
         };
         match self.answer(Route::Http, &asked, Instant::now()).await.0 {
             Outcome::Answer(answer) => (answer.decision < Decision::Deny, answer.line),
-            Outcome::TooOld => (false, "There is no verdict just now.".to_owned()),
+            Outcome::NoVerdict(_) => (false, "There is no verdict just now.".to_owned()),
         }
     }
 
@@ -130,29 +134,35 @@ impl Gate {
     ) -> (Outcome, Duration) {
         let now = self.clock.now();
         let age = self.live.age(now);
-        let outcome = self.judge(asked, now, age);
+        let mut outcome = self.judge(asked, now, age);
         if asked.garbled {
             self.metrics.unreadable.inc();
         }
+        if let Outcome::Answer(answer) = &outcome
+            && answer.decision == Decision::Deny
+        {
+            let verdict = &answer.verdict;
+            let cause = Cause {
+                fingerprint: answer.fingerprint,
+                at: now,
+                nameless: verdict.device.is_none() || verdict.person.is_none(),
+                installation: answer.installation.clone(),
+            };
+            let refused = self.recorder.refused(cause, || {
+                let claims = self.claims(&asked.question, verdict.person);
+                refusal(route, asked, answer, &claims, now, age)
+            });
+            if !refused.await {
+                outcome = Outcome::NoVerdict(UNKEPT.to_owned());
+            }
+        }
         let answered = match &outcome {
-            Outcome::TooOld => Answered::NoVerdict,
+            Outcome::NoVerdict(_) => Answered::NoVerdict,
             Outcome::Answer(answer) => {
                 let observing = answer.decision == Decision::Allow;
                 Answered::of(answer.verdict.decision, observing)
             }
         };
-        if let Outcome::Answer(answer) = &outcome
-            && answer.decision == Decision::Deny
-        {
-            let verdict = &answer.verdict;
-            let nameless = verdict.device.is_none() || verdict.person.is_none();
-            self.recorder
-                .refused(answer.fingerprint, now, nameless, || {
-                    let claims = self.claims(&asked.question, verdict.person);
-                    refusal(route, asked, answer, &claims, now, age)
-                })
-                .await;
-        }
         self.note_claims(asked, now);
         let channel = asked.question.channel;
         self.metrics
@@ -176,16 +186,19 @@ impl Gate {
         if !asked.vouched || asked.garbled {
             return;
         }
-        let fresh = self.live.view().new_claims(&asked.question);
+        let (installation, fresh) = {
+            let view = self.live.view();
+            (view.installation(), view.new_claims(&asked.question))
+        };
         if let Some((person, keys)) = fresh {
-            self.recorder.claimed(person, keys, now);
+            self.recorder.claimed(installation, person, keys, now);
         }
     }
 
     /// The answer by the index alone.
     pub(super) fn judge(&self, asked: &Asked, now: Timestamp, age: Duration) -> Outcome {
         if age == Duration::MAX {
-            return Outcome::TooOld;
+            return Outcome::NoVerdict(too_old(age));
         }
         let view = self.live.view();
         let observing = view.settings().mode == Mode::Observe;
@@ -196,7 +209,7 @@ impl Gate {
             return if observing || !enforces(&view, was_of(&view, fresh_at)) {
                 Outcome::Answer(Box::new(Answer::open_unseen()))
             } else {
-                Outcome::TooOld
+                Outcome::NoVerdict(too_old(age))
             };
         }
         let verdict = if asked.garbled {
@@ -222,6 +235,7 @@ impl Gate {
                 .iter()
                 .filter_map(|r| view.device(r.device?))
                 .all(|d| d.person == verdict.person);
+        let installation = view.installation();
         drop(view);
         let fingerprint = verdict.fingerprint(&asked.question, is_certain(asked, seen_on_own));
         let reference = refusal_ref(fingerprint);
@@ -241,6 +255,7 @@ impl Gate {
             seen_on_own,
             verdict,
             fingerprint,
+            installation,
         };
         Outcome::Answer(Box::new(answer))
     }
@@ -302,8 +317,13 @@ fn anyone() -> Question {
     }
 }
 
+/// Why nobody is refused whose refusal nothing would keep: no helpdesk would find it, and no retraction correct
+/// its person.
+const UNKEPT: &str =
+    "No verdict: it would be a refusal, and no more of them can be put on record just now.";
+
 /// Why a door is left to its own configuration.
-pub(super) fn too_old(age: Duration) -> String {
+fn too_old(age: Duration) -> String {
     match age {
         Duration::MAX => "No verdict: there is no view of the facts yet.".to_owned(),
         age => format!(

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Of one request, all kinds together.
-pub(super) const MOST: usize = 1_000;
+const MOST: usize = 1_000;
 /// What was known at one refusal, in bytes.
 const LONGEST: usize = 64 * 1024;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Batch {
+pub struct Batch {
     /// Whose people these are.
     pub installation: String,
     pub refusals: Vec<Refusal>,
@@ -33,6 +33,32 @@ impl Batch {
         self.again.extend(other.again);
         self.claims.extend(other.claims);
         self.kicked.extend(other.kicked);
+    }
+
+    /// Each of its entries alone.
+    pub fn entries(&self) -> Vec<Batch> {
+        let alone = || Batch {
+            installation: self.installation.clone(),
+            ..Batch::default()
+        };
+        let mut entries = Vec::with_capacity(self.len());
+        entries.extend(self.refusals.iter().map(|refusal| Batch {
+            refusals: vec![refusal.clone()],
+            ..alone()
+        }));
+        entries.extend(self.again.iter().map(|again| Batch {
+            again: vec![*again],
+            ..alone()
+        }));
+        entries.extend(self.claims.iter().map(|claim| Batch {
+            claims: vec![claim.clone()],
+            ..alone()
+        }));
+        entries.extend(self.kicked.iter().map(|kick| Batch {
+            kicked: vec![kick.clone()],
+            ..alone()
+        }));
+        entries
     }
 
     /// What is wrong with it, as far as the facts tell.

@@ -10,7 +10,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision};
 
-use super::ask::{Asked, Outcome, too_old};
+use super::ask::{Asked, Outcome};
 use super::probe::NoVerdict;
 use super::sessions::Peer;
 use super::wire::dovecot::{self as wire, DovecotRequest};
@@ -45,10 +45,10 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
         Err(error) => (garbled(&error), None),
     };
     let (asked, peer) = asked;
-    let (outcome, age) = gate.answer(Route::Dovecot, &asked, began).await;
+    let (outcome, _) = gate.answer(Route::Dovecot, &asked, began).await;
     match outcome {
         // auth_policy_reject_on_fail decides.
-        Outcome::TooOld => (StatusCode::SERVICE_UNAVAILABLE, too_old(age)).into_response(),
+        Outcome::NoVerdict(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             say(wire::refuse(&answer.line))
         }

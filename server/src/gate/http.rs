@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision, Question};
 
-use super::ask::{Answer, Asked, Outcome, too_old};
+use super::ask::{Answer, Asked, Outcome};
 use super::page::{self, RefusedInfo};
 use super::wire::eas::EasRequest;
 use super::wire::headers::{self, GateRequest, GateRequestError};
@@ -34,7 +34,7 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
     let status = match refusal(&outcome) {
         Ok(None) => StatusCode::NO_CONTENT,
         Ok(Some(_)) => StatusCode::FORBIDDEN,
-        Err(TooOld) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(NoVerdict) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = status.into_response();
     describe(response.headers_mut(), &outcome, age);
@@ -49,7 +49,7 @@ pub(super) async fn authz(State(gate): State<Arc<Gate>>, request: Request) -> Re
     let (outcome, age) = gate.judge_original(&original, began).await;
     let mut response = match refusal(&outcome) {
         Ok(None) => StatusCode::OK.into_response(),
-        Err(TooOld) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(NoVerdict) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Ok(Some(answer)) => {
             let mut shown = match original.asked.question.channel {
                 Channel::Activesync => shown_to_phone(&original, answer),
@@ -89,13 +89,13 @@ pub(super) async fn web_refused(State(gate): State<Arc<Gate>>, request: Request)
     response
 }
 
-/// The view says too little for a verdict.
-struct TooOld;
+/// The door does as its own configuration says.
+struct NoVerdict;
 
 /// The answer, if it is to refuse.
-fn refusal(outcome: &Outcome) -> Result<Option<&Answer>, TooOld> {
+fn refusal(outcome: &Outcome) -> Result<Option<&Answer>, NoVerdict> {
     match outcome {
-        Outcome::TooOld => Err(TooOld),
+        Outcome::NoVerdict(_) => Err(NoVerdict),
         Outcome::Answer(answer) if answer.decision == Decision::Deny => Ok(Some(answer)),
         Outcome::Answer(_) => Ok(None),
     }
@@ -172,8 +172,8 @@ fn describe(headers: &mut HeaderMap, outcome: &Outcome, age: Duration) {
             headers.insert(name, value);
         }
     };
-    if let Outcome::TooOld = outcome {
-        put("x-countermand-reason", &too_old(age));
+    if let Outcome::NoVerdict(why) = outcome {
+        put("x-countermand-reason", why);
     }
     if let Outcome::Answer(answer) = outcome {
         put("x-countermand-decision", answer.decision.as_str());

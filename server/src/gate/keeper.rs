@@ -29,13 +29,34 @@ impl From<Arc<Store>> for Keeper {
 }
 
 impl Keeper {
+    /// Whose people are meant by what is to be put on record now; `None` where that is the database's.
+    pub(super) fn installation(&self) -> Option<Arc<str>> {
+        match self {
+            Keeper::Store(_) => None,
+            Keeper::Spool(spool) => spool.installation(),
+        }
+    }
+
     /// It is on disk when this returns.
     pub(super) async fn commit(&self, commit: Commit) -> Result<(), KeeperError> {
+        let installation = self.installation();
+        self.commit_of(installation.as_deref(), commit).await
+    }
+
+    /// The same for what was found out about people of that installation.
+    pub(super) async fn commit_of(
+        &self,
+        installation: Option<&str>,
+        commit: Commit,
+    ) -> Result<(), KeeperError> {
         match self {
             Keeper::Store(store) => {
                 store.commit(&commit).await?;
             }
-            Keeper::Spool(spool) => spool.keep(commit.change).await?,
+            Keeper::Spool(spool) => {
+                let installation = installation.unwrap_or_default();
+                spool.keep(installation, commit.change).await?;
+            }
         }
         Ok(())
     }

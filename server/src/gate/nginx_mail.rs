@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use countermand_core::verdict::{Channel, Decision};
 
-use super::ask::{Asked, Outcome, too_old};
+use super::ask::{Asked, Outcome};
 use super::wire::nginx_mail::{self as wire, MailProxyRequest};
 use super::{Gate, Route};
 
@@ -32,7 +32,7 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
             (Asked::unreadable(Channel::Imap), Channel::Imap)
         }
     };
-    let (outcome, age) = gate.answer(Route::NginxMail, &asked, began).await;
+    let (outcome, _) = gate.answer(Route::NginxMail, &asked, began).await;
     let mut headers = HeaderMap::new();
     let mut put = |name: &'static str, value: &str| {
         // A line of ASCII always fits.
@@ -42,8 +42,8 @@ pub(super) async fn verdict(State(gate): State<Arc<Gate>>, request: Request) -> 
     };
     match outcome {
         // auth_http has no way to let in by itself: nginx answers its client with a temporary error.
-        Outcome::TooOld => {
-            return (StatusCode::SERVICE_UNAVAILABLE, too_old(age)).into_response();
+        Outcome::NoVerdict(why) => {
+            return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
         }
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             put("auth-status", &wire::reason(&answer.line));

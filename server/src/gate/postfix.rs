@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::ask::{Asked, Outcome, too_old};
+use super::ask::{Asked, Outcome};
 use super::probe::NoVerdict;
 use super::wire::postfix::{self as wire, LONGEST_LINE, PolicyError, PolicyRequest};
 use super::{Gate, LONGEST, Route};
@@ -132,10 +132,10 @@ async fn answer(
             (Asked::unreadable(Channel::Submission), false)
         }
     };
-    let (outcome, age) = gate.answer(Route::Postfix, &asked, began).await;
+    let (outcome, _) = gate.answer(Route::Postfix, &asked, began).await;
     let answer = match outcome {
-        Outcome::TooOld => {
-            tracing::info!("Postfix is left to its default_action. {}", too_old(age));
+        Outcome::NoVerdict(why) => {
+            tracing::info!("Postfix is left to its default_action. {why}");
             None
         }
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {

@@ -2,7 +2,9 @@
 //! so that the reference can be looked up and a later correction finds its way.
 //!
 //! The verdict never waits for the database, and the answer only so long. What could not be written
-//! by then stays in a bounded queue and is tried again; it is lost only with the process.
+//! by then stays in a bounded queue and is tried again; it is lost only with the process. Whose refusal finds no
+//! room there either is not refused: a reference that nobody could look up, and a correction that would never
+//! come, are promised to no one.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,9 +34,12 @@ const CLAIMS_AT_ONCE: usize = 500;
 /// Causes that are known to be on record; all are forgotten when there are more, which costs each
 /// one write.
 const MOST_KNOWN: usize = 200_000;
-/// The queue, and what of it strangers may fill: anybody can knock under made-up names.
+/// The queue.
 const MOST_WAITING: usize = 20_000;
-const MOST_STRANGERS: usize = 2_000;
+/// What part of it strangers may fill, and what part those whom nobody vouched for: anybody can knock under
+/// made-up names, and under those of others.
+const STRANGERS: usize = 10;
+const UNCERTAIN: usize = 2;
 /// Unknown devices of one person that are written down in an hour for the same orders. Before the
 /// password is checked anybody can name a person and make up phones without end; what a correction
 /// needs is written with the first. Known devices have no limit, for they are few.
@@ -57,12 +62,33 @@ struct Waiting {
     late: bool,
 }
 
+/// Why somebody is refused, as far as it tells one refusal from another.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub fingerprint: u64,
+    pub at: Timestamp,
+    /// It may be one of ever so many, for who or what asked is unknown.
+    pub nameless: bool,
+    /// Whose facts said so, where there is no database.
+    pub installation: Option<Arc<str>>,
+}
+
+/// What becomes of a refusal.
+enum Noted {
+    Waits(watch::Receiver<bool>),
+    /// It is on record, or nobody would be told or corrected for its sake.
+    NeedNotWait,
+    Unkept,
+}
+
 /// For whom, and whether it is sure: what somebody makes up under a name must not use up what is kept of
 /// the person.
 type Whose = (Option<PersonId>, BTreeSet<OrderId>, bool);
 
 #[derive(Debug, Default)]
 struct Books {
+    /// Whose people are meant by all of this, where there is no database.
+    installation: Option<Arc<str>>,
     known: HashSet<u64>,
     waiting: HashMap<u64, Waiting>,
     repeats: HashMap<u64, RefusedAgain>,
@@ -78,6 +104,7 @@ struct Books {
 pub struct Recorder {
     keeper: Keeper,
     clock: Arc<dyn Clock>,
+    most_waiting: usize,
     books: Mutex<Books>,
     news: Notify,
     /// One writer at a time, so that nothing is written twice.
@@ -90,6 +117,7 @@ impl Recorder {
         Recorder {
             keeper,
             clock,
+            most_waiting: MOST_WAITING,
             books: Mutex::default(),
             news: Notify::new(),
             writing: tokio::sync::Mutex::default(),
@@ -102,16 +130,13 @@ impl Recorder {
     }
 
     /// Returns when the refusal is on record, or after [`PATIENCE`]. `refusal` is asked for only where
-    /// the cause is new. `nameless`: it may be one of ever so many, for who or what asked is unknown.
-    pub async fn refused(
-        &self,
-        fingerprint: u64,
-        at: Timestamp,
-        nameless: bool,
-        refusal: impl FnOnce() -> Refusal,
-    ) {
-        let Some(mut done) = self.note(fingerprint, at, nameless, refusal) else {
-            return;
+    /// the cause is new. `false`: nothing keeps it, so that it must not be told.
+    pub async fn refused(&self, cause: Cause, refusal: impl FnOnce() -> Refusal) -> bool {
+        let fingerprint = cause.fingerprint;
+        let mut done = match self.note(cause, refusal) {
+            Noted::Waits(done) => done,
+            Noted::NeedNotWait => return true,
+            Noted::Unkept => return false,
         };
         self.news.notify_one();
         let in_time = tokio::time::timeout(PATIENCE, done.wait_for(|done| *done)).await;
@@ -120,11 +145,21 @@ impl Recorder {
         {
             waiting.late = true;
         }
+        true
     }
 
     /// Notes device keys that somebody came with. No answer waits for it.
-    pub fn claimed(&self, person: PersonId, keys: Vec<DeviceKey>, at: Timestamp) {
-        let mut books = self.books();
+    pub fn claimed(
+        &self,
+        installation: Option<Arc<str>>,
+        person: PersonId,
+        keys: Vec<DeviceKey>,
+        at: Timestamp,
+    ) {
+        let Some(mut books) = self.books_of(&installation) else {
+            // It comes again with its phone.
+            return;
+        };
         let room = MOST_CLAIMS.saturating_sub(books.claims.len());
         let known = books.claiming.get(&person);
         let room = room.min(MOST_CLAIMS_OF_ONE.saturating_sub(known.map_or(0, HashSet::len)));
@@ -144,38 +179,70 @@ impl Recorder {
         }));
     }
 
-    /// Gives what to wait for, if there is anything to wait for.
-    fn note(
-        &self,
-        fingerprint: u64,
-        at: Timestamp,
-        nameless: bool,
-        refusal: impl FnOnce() -> Refusal,
-    ) -> Option<watch::Receiver<bool>> {
+    /// The books, unless these are no longer facts of the installation that we follow. What stands there of
+    /// another one is forgotten: its numbers mean other people now, and what was told of them is told anew.
+    fn books_of(&self, installation: &Option<Arc<str>>) -> Option<MutexGuard<'_, Books>> {
+        if self.keeper.installation() != *installation {
+            return None;
+        }
         let mut books = self.books();
+        if books.installation != *installation {
+            let lost = books.waiting.len();
+            if lost > 0 {
+                tracing::error!(
+                    lost,
+                    "the main server's database was restored from a backup; refusals that waited to be put on record were of before, and are lost"
+                );
+            }
+            *books = Books {
+                installation: installation.clone(),
+                ..Books::default()
+            };
+            self.unrecorded.set(0);
+        }
+        Some(books)
+    }
+
+    fn note(&self, cause: Cause, refusal: impl FnOnce() -> Refusal) -> Noted {
+        let Some(mut books) = self.books_of(&cause.installation) else {
+            return Noted::Unkept;
+        };
+        let Cause {
+            fingerprint,
+            at,
+            nameless,
+            ..
+        } = cause;
         if books.known.contains(&fingerprint) {
             books.repeat(fingerprint, 1, at);
-            return None;
+            return Noted::NeedNotWait;
         }
         if let Some(waiting) = books.waiting.get_mut(&fingerprint) {
             waiting.again += 1;
             waiting.last_at = waiting.last_at.max(at);
             let known_person = waiting.refusal.person.is_some();
-            return (known_person && !waiting.late).then(|| waiting.done.subscribe());
+            return match known_person && !waiting.late {
+                true => Noted::Waits(waiting.done.subscribe()),
+                false => Noted::NeedNotWait,
+            };
         }
         let refusal = refusal();
         let known_person = refusal.person.is_some();
-        let (room, most_causes) = if known_person {
-            (MOST_WAITING, MOST_CAUSES)
-        } else {
-            (MOST_STRANGERS, MOST_CAUSES_OF_STRANGERS)
+        let (share, most_causes) = match (known_person, refusal.certain) {
+            (true, true) => (1, MOST_CAUSES),
+            (true, false) => (UNCERTAIN, MOST_CAUSES),
+            (false, _) => (STRANGERS, MOST_CAUSES_OF_STRANGERS),
         };
-        if books.waiting.len() >= room {
+        if books.waiting.len() >= self.most_waiting / share {
             tracing::error!(
                 waiting = books.waiting.len(),
-                "too many refusals wait for the database; one more is not recorded, and its reference can't be looked up"
+                "too many refusals wait to be put on record; one more can't be looked up by its reference"
             );
-            return None;
+            // Who is not certain to be that person is not corrected either.
+            return match known_person && refusal.certain {
+                true => Noted::Unkept,
+                false => Noted::NeedNotWait,
+            };
         }
         if nameless {
             let whose = (refusal.person, refusal.orders.clone(), refusal.certain);
@@ -183,7 +250,7 @@ impl Recorder {
             *causes += 1;
             if *causes > most_causes {
                 tracing::debug!("refused on ever new devices; not recorded apart this hour");
-                return None;
+                return Noted::NeedNotWait;
             }
         }
         let (done, waits) = watch::channel(false);
@@ -198,16 +265,16 @@ impl Recorder {
         self.unrecorded.set(books.waiting.len() as i64);
         // Nobody is to be told or corrected for a stranger's sake, so its answer need not wait.
         if known_person {
-            Some(waits)
+            Noted::Waits(waits)
         } else {
             self.news.notify_one();
-            None
+            Noted::NeedNotWait
         }
     }
 
     /// Writes for ever.
     pub async fn keep_writing(&self) {
-        let mut ticked = 0_u64;
+        let (mut ticked, mut said) = (0_u64, false);
         let mut ticks = tokio::time::interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -221,10 +288,15 @@ impl Recorder {
                     self.flush().await
                 }
             };
-            if let Err(error) = written {
-                tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
-                tokio::time::sleep(PAUSE).await;
-                self.news.notify_one();
+            match written {
+                Ok(()) => said = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    self.news.notify_one();
+                }
             }
         }
     }
@@ -236,29 +308,34 @@ impl Recorder {
         self.write_repeats().await
     }
 
-    async fn commit(&self, change: Change) -> Result<(), KeeperError> {
+    async fn commit(&self, installation: Option<&str>, change: Change) -> Result<(), KeeperError> {
         let commit = Commit {
             actor: Actor::System("gate".to_owned()),
             at: self.clock.now(),
             change,
         };
-        self.keeper.commit(commit).await
+        self.keeper.commit_of(installation, commit).await
     }
 
     async fn write_waiting(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
-            let batch: Vec<Refusal> = {
+            let (whose, batch): (_, Vec<Refusal>) = {
                 let books = self.books();
                 let first = books.waiting.values().take(BATCH);
-                first.map(|w| w.refusal.clone()).collect()
+                let batch = first.map(|w| w.refusal.clone()).collect();
+                (books.installation.clone(), batch)
             };
             if batch.is_empty() {
                 return Ok(());
             }
             // They stay in the queue until they are on disk, so a failure loses none.
-            self.commit(Change::Refusals(batch.clone())).await?;
+            self.commit(whose.as_deref(), Change::Refusals(batch.clone()))
+                .await?;
             let mut books = self.books();
+            if books.installation != whose {
+                continue;
+            }
             for refusal in batch {
                 books.written(refusal.fingerprint);
             }
@@ -269,13 +346,20 @@ impl Recorder {
     async fn write_claims(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
-            let first = |books: &Books| books.claims.iter().take(CLAIMS_AT_ONCE).cloned().collect();
-            let batch: Vec<Claim> = first(&self.books());
+            let (whose, batch): (_, Vec<Claim>) = {
+                let books = self.books();
+                let batch = books.claims.iter().take(CLAIMS_AT_ONCE).cloned().collect();
+                (books.installation.clone(), batch)
+            };
             if batch.is_empty() {
                 return Ok(());
             }
-            self.commit(Change::Claims(batch.clone())).await?;
+            self.commit(whose.as_deref(), Change::Claims(batch.clone()))
+                .await?;
             let mut books = self.books();
+            if books.installation != whose {
+                continue;
+            }
             books.claims.drain(..batch.len());
             for claim in batch {
                 if let Some(of_person) = books.claiming.get_mut(&claim.person) {
@@ -291,15 +375,20 @@ impl Recorder {
     async fn write_repeats(&self) -> Result<(), KeeperError> {
         let _one = self.writing.lock().await;
         loop {
-            let batch: Vec<RefusedAgain> = {
+            let (whose, batch): (_, Vec<RefusedAgain>) = {
                 let books = self.books();
-                books.repeats.values().take(BATCH).copied().collect()
+                let batch = books.repeats.values().take(BATCH).copied().collect();
+                (books.installation.clone(), batch)
             };
             if batch.is_empty() {
                 return Ok(());
             }
-            self.commit(Change::RefusedAgain(batch.clone())).await?;
+            self.commit(whose.as_deref(), Change::RefusedAgain(batch.clone()))
+                .await?;
             let mut books = self.books();
+            if books.installation != whose {
+                continue;
+            }
             for one in batch {
                 books.counted(one);
             }
@@ -339,5 +428,135 @@ impl Books {
                 self.repeats.remove(&one.fingerprint);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use countermand_core::verdict::GatePolicy;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::gate::spool::Spool;
+    use crate::live::Live;
+    use crate::live::part::Part;
+
+    struct Desk {
+        live: Arc<Live>,
+        recorder: Recorder,
+        folder: tempfile::TempDir,
+    }
+
+    fn become_of(live: &Live, installation: &str) {
+        let part = Part {
+            since: None,
+            version: 1,
+            installation: installation.to_owned(),
+            policy: GatePolicy::default(),
+            facts: Vec::new(),
+        };
+        live.feed(part, Timestamp::UNIX_EPOCH);
+    }
+
+    impl Desk {
+        /// With room for so many files, and so many refusals in memory.
+        fn new(most_files: usize, most_waiting: usize) -> Desk {
+            let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+            let live = Live::to_be_fed(clock.clone());
+            become_of(&live, "first");
+            let folder = tempfile::tempdir().unwrap();
+            let spool = Spool::with_room(folder.path(), most_files, live.clone()).unwrap();
+            let unrecorded = IntGauge::new("waiting", "waiting").unwrap();
+            let recorder = Recorder {
+                most_waiting,
+                ..Recorder::new(Keeper::Spool(spool), clock, unrecorded)
+            };
+            Desk {
+                live,
+                recorder,
+                folder,
+            }
+        }
+
+        fn note_of(&self, installation: &str, fingerprint: u64, certain: bool) -> Noted {
+            let cause = Cause {
+                fingerprint,
+                at: Timestamp::UNIX_EPOCH,
+                nameless: false,
+                installation: Some(installation.into()),
+            };
+            self.recorder.note(cause, || Refusal {
+                fingerprint,
+                at: Timestamp::UNIX_EPOCH,
+                person: Some(PersonId(7)),
+                certain,
+                missing: None,
+                orders: BTreeSet::new(),
+                known: "{}".to_owned(),
+            })
+        }
+
+        fn note(&self, fingerprint: u64) -> Noted {
+            self.note_of("first", fingerprint, true)
+        }
+
+        /// What is in the spool, as text.
+        fn kept(&self) -> String {
+            let files = std::fs::read_dir(self.folder.path()).unwrap();
+            files
+                .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+                .collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn inv_23_nobody_is_refused_whose_refusal_nothing_keeps() {
+        let desk = Desk::new(1, 4);
+        assert!(matches!(desk.note(1), Noted::Waits(_)));
+        desk.recorder.flush().await.unwrap();
+        for fingerprint in 2..=5 {
+            assert!(matches!(desk.note(fingerprint), Noted::Waits(_)));
+        }
+        desk.recorder.flush().await.unwrap_err();
+        assert!(matches!(desk.note(1), Noted::NeedNotWait), "it is on disk");
+        assert!(matches!(desk.note(2), Noted::Waits(_)), "it is in memory");
+        assert!(matches!(desk.note(6), Noted::Unkept));
+        assert!(matches!(desk.note(6), Noted::Unkept), "and is not known");
+        assert!(
+            matches!(desk.note_of("first", 7, false), Noted::NeedNotWait),
+            "no correction is owed to a name that somebody made up"
+        );
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_vouched_for_leave_room() {
+        let desk = Desk::new(1, 4);
+        for fingerprint in 1..=10 {
+            desk.note_of("first", fingerprint, false);
+        }
+        assert!(matches!(desk.note(11), Noted::Waits(_)));
+        assert!(matches!(desk.note(12), Noted::Waits(_)));
+        assert!(matches!(desk.note(13), Noted::Unkept));
+    }
+
+    #[tokio::test]
+    async fn inv_23_after_a_restore_refusals_are_told_anew_and_none_of_before_stands_for_others() {
+        let desk = Desk::new(10, 10);
+        desk.note(1);
+        desk.recorder.flush().await.unwrap();
+        assert!(matches!(desk.note(1), Noted::NeedNotWait));
+        desk.note(2);
+        become_of(&desk.live, "second");
+        assert!(
+            matches!(desk.note(3), Noted::Unkept),
+            "it was judged by facts that are no more"
+        );
+        assert!(matches!(desk.note_of("second", 1, true), Noted::Waits(_)));
+        desk.recorder.flush().await.unwrap();
+        let kept = desk.kept();
+        assert_eq!(kept.matches("\"first\"").count(), 1, "{kept}");
+        assert_eq!(kept.matches("\"second\"").count(), 1, "{kept}");
+        assert!(!kept.contains("\"fingerprint\":2"), "{kept}");
     }
 }

@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::part::{FORMAT, Part};
 
+/// In the data directory.
+pub const FILE: &str = "gate-view";
 const MAGIC: &[u8; 16] = b"countermand view";
 /// Magic and format.
 const HEAD: usize = 20;
@@ -70,20 +72,15 @@ impl Disk {
 
     /// Opens what an earlier process left; `None` if there is nothing.
     pub fn open(path: &Path) -> Result<Option<(Disk, Stored)>, DiskError> {
-        let failed = |what| DiskError::Io {
-            path: path.to_owned(),
-            what,
+        let failed = failed(path);
+        let Some(bytes) = contents(path)? else {
+            return Ok(None);
         };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let read = read(&bytes).map_err(|what| DiskError::Refused {
-            path: path.to_owned(),
-            what,
-        })?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        let read = Disk::understand(path, &bytes)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(&failed)?;
         if read.length < bytes.len() {
             tracing::warn!(
                 file = %path.display(),
@@ -101,6 +98,21 @@ impl Disk {
         Ok(Some((disk, read.stored)))
     }
 
+    /// The view that another process has there; nothing of it is changed.
+    pub fn look(path: &Path) -> Result<Option<Stored>, DiskError> {
+        let Some(bytes) = contents(path)? else {
+            return Ok(None);
+        };
+        Ok(Some(Disk::understand(path, &bytes)?.stored))
+    }
+
+    fn understand(path: &Path, bytes: &[u8]) -> Result<Read, DiskError> {
+        read(bytes).map_err(|what| DiskError::Refused {
+            path: path.to_owned(),
+            what,
+        })
+    }
+
     /// Moves a file that is of no use out of the way, to be looked at.
     pub fn put_aside(path: &Path) -> io::Result<()> {
         std::fs::rename(path, path.with_extension("refused"))
@@ -115,9 +127,7 @@ impl Disk {
     pub fn replace(&mut self, part: &[u8], seen_at: Timestamp) -> io::Result<()> {
         self.file = None;
         let new = self.path.with_extension("new");
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(FORMAT.to_le_bytes());
-        bytes.extend(frame(part, seen_at));
+        let bytes = file_of(part, seen_at);
         let mut file = private(&new)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -160,6 +170,34 @@ impl Disk {
         self.file = Some(file);
         Ok(())
     }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> DiskError {
+    move |what| DiskError::Io {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+fn contents(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path)(error)),
+    }
+}
+
+/// A file of nothing but that part.
+pub fn file_of(part: &[u8], seen_at: Timestamp) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(FORMAT.to_le_bytes());
+    bytes.extend(frame(part, seen_at));
+    bytes
+}
+
+/// What such a file says, or what is wrong with it.
+pub fn understood(bytes: &[u8]) -> Result<Stored, String> {
+    read(bytes).map(|read| read.stored)
 }
 
 /// A new file that nobody else may read.

@@ -24,15 +24,29 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The index as it stands, for who holds this.
 #[derive(Debug)]
 pub struct View<'a> {
-    index: RwLockReadGuard<'a, Index>,
+    held: RwLockReadGuard<'a, Held>,
     _once: Once,
 }
 
 impl Deref for View<'_> {
     type Target = Index;
     fn deref(&self) -> &Index {
-        &self.index
+        &self.held.index
     }
+}
+
+impl View<'_> {
+    /// Of one that is fed: whose facts these are.
+    pub fn installation(&self) -> Option<Arc<str>> {
+        self.held.installation.clone()
+    }
+}
+
+/// An index and whose it is: numbers of people mean nothing without the other, so nobody sees one apart.
+#[derive(Debug)]
+struct Held {
+    index: Index,
+    installation: Option<Arc<str>>,
 }
 
 /// A thread that asks for a second view while it holds one waits for ever, once a commit waits between
@@ -87,14 +101,12 @@ pub struct Live {
     policy: GatePolicy,
     /// The mode until somebody has set one in the database.
     first_mode: Mode,
-    index: RwLock<Index>,
+    held: RwLock<Held>,
     /// When the index was last known to be that of the last commit, in microseconds.
     fresh_at: AtomicI64,
     /// One follower at a time, so that the index never steps back.
     following: Mutex<()>,
     changed: watch::Sender<i64>,
-    /// Of one that is fed: whose facts these are.
-    installation: RwLock<Option<String>>,
 }
 
 /// The version of an index that has no facts yet.
@@ -125,11 +137,13 @@ impl Live {
         first_mode: Mode,
     ) -> Live {
         Live {
-            index: RwLock::new(Index::new(policy.clone())),
+            held: RwLock::new(Held {
+                index: Index::new(policy.clone()),
+                installation: None,
+            }),
             fresh_at: AtomicI64::new(i64::MIN),
             following: Mutex::new(()),
             changed: watch::channel(NONE).0,
-            installation: RwLock::new(None),
             store,
             clock,
             policy,
@@ -140,13 +154,13 @@ impl Live {
     /// The index as it stands. Held for a moment only: a commit waits for it.
     pub fn view(&self) -> View<'_> {
         let once = Once::of(self);
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        View { index, _once: once }
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        View { held, _once: once }
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
         drop(Once::of(self));
-        self.index.write().unwrap_or_else(PoisonError::into_inner)
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version that the index shows.
@@ -176,27 +190,19 @@ impl Live {
         Duration::from_micros(micros as u64)
     }
 
-    /// Of one that is fed: whose facts these are.
-    pub fn installation(&self) -> Option<String> {
-        let installation = self.installation.read();
-        installation.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Takes in a part of another server's view, which was current at `fresh_at`.
     pub fn feed(&self, part: Part, fresh_at: Timestamp) {
         let facts = part.facts.into_iter();
         if part.since.is_none() {
             let mut index = Index::new(part.policy);
             facts.for_each(|fact| index.apply(fact));
-            *self.write() = index;
-            let mut installation = self
-                .installation
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            *installation = Some(part.installation);
+            *self.write() = Held {
+                index,
+                installation: Some(part.installation.into()),
+            };
         } else {
-            let mut index = self.write();
-            facts.for_each(|fact| index.apply(fact));
+            let mut held = self.write();
+            facts.for_each(|fact| held.index.apply(fact));
         }
         self.changed.send_replace(part.version);
         self.is_fresh(fresh_at);
@@ -230,13 +236,13 @@ impl Live {
                     .facts
                     .into_iter()
                     .for_each(|fact| index.apply(fact));
-                *self.write() = index;
+                self.write().index = index;
             } else {
-                let mut index = self.write();
+                let mut held = self.write();
                 followed
                     .facts
                     .into_iter()
-                    .for_each(|fact| index.apply(fact));
+                    .for_each(|fact| held.index.apply(fact));
             }
             touched = followed.touched;
             self.changed.send_replace(followed.version);

@@ -15,15 +15,11 @@ use super::{answer, doors, listen, metrics, stop_signal};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::follow::{Caller, Follower, keep_handing_over};
-use crate::gate::spool::Spool;
+use crate::gate::spool::{self, Spool};
 use crate::gate::{self, Gate, Keeper};
 use crate::live::Live;
-use crate::live::disk::{Disk, DiskError};
+use crate::live::disk::{self, Disk, DiskError};
 use crate::live::part::Part;
-
-/// In the data directory.
-const VIEW: &str = "gate-view";
-const SPOOL: &str = "gate-spool";
 
 /// Serves until asked to stop.
 pub async fn gate_only(config: Config, data: &Path, clock: Arc<dyn Clock>) -> Result<()> {
@@ -36,10 +32,10 @@ pub async fn gate_only(config: Config, data: &Path, clock: Arc<dyn Clock>) -> Re
     std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
 
     let live = Live::to_be_fed(clock.clone());
-    let (disk, last) = restore(&live, &data.join(VIEW))?;
-    let spool = data.join(SPOOL);
-    let spool = Spool::open(&spool, live.clone())
-        .with_context(|| format!("the spool {}", spool.display()))?;
+    let (disk, last) = restore(&live, &data.join(disk::FILE))?;
+    let folder = data.join(spool::FOLDER);
+    let spool = Spool::open(&folder, live.clone())
+        .with_context(|| format!("the spool {}", folder.display()))?;
     let gate = Gate::new(
         live.clone(),
         Keeper::Spool(spool.clone()),
@@ -53,7 +49,7 @@ pub async fn gate_only(config: Config, data: &Path, clock: Arc<dyn Clock>) -> Re
     let follower = Follower::new(live.clone(), disk, last, news, clock.clone(), figures)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follower.keep_following());
-    tasks.spawn(keep_handing_over(spool, spooled));
+    tasks.spawn(keep_handing_over(spool.clone(), spooled));
     tasks.spawn(gate.clone().keep_recording());
     tasks.spawn(gate.clone().keep_kicking());
     doors::open_for_postfix(&config.gate, data, &gate, &mut tasks).await?;
@@ -66,8 +62,10 @@ pub async fn gate_only(config: Config, data: &Path, clock: Arc<dyn Clock>) -> Re
         .route("/metrics", metrics(gate.clone()));
     answer(listener, router, stopping).await?;
     // What was not yet written goes to the spool, and from there to the main server at the next start.
-    gate.flush().await?;
-    Ok(())
+    spool.end();
+    gate.flush().await.context(
+        "refusals that are not on disk are lost with this process: no reference of theirs can be looked up, and no retraction corrects their people",
+    )
 }
 
 /// Feeds the index with what an earlier process left on disk.

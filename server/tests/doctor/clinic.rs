@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use countermand::app::bounces::Bounces;
 use countermand::config::{Config, TransportKind};
-use countermand::doctor::{self, Report, Status, Visit};
+use countermand::doctor::{self, At, Report, Status, Visit};
 use countermand::gate::{Gate, postfix};
 use countermand::listen::{Admit, Listen, Listener};
 use countermand::outbox::bounces::lmtp;
@@ -129,6 +129,7 @@ impl Clinic {
             config: self.config.clone(),
             data: self.folder.path().to_owned(),
             clock: self.world.clock.clone(),
+            at: At::Main,
             app: Ok(self.world.app.clone()),
         }
     }

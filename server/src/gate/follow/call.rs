@@ -59,8 +59,8 @@ impl std::fmt::Debug for Caller {
 pub(super) struct Reply {
     pub status: u16,
     pub media_type: String,
-    /// How old the main server's own view was.
-    pub age: Duration,
+    /// How old the main server's own view was, if it said so.
+    pub age: Option<Duration>,
     pub body: Bytes,
 }
 
@@ -128,7 +128,7 @@ impl Caller {
         Ok(Reply {
             status,
             media_type,
-            age: age.unwrap_or(Duration::MAX),
+            age,
             body: body.to_bytes(),
         })
     }

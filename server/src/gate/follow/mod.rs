@@ -2,6 +2,7 @@
 //! record. The doors wait for none of this.
 
 mod call;
+mod look;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{IntCounter, IntGauge, Registry};
 
+use super::batch::Batch;
 use super::feed::media_type;
 use super::spool::{Lot, Spool, counter};
 use crate::clock::Clock;
@@ -17,7 +19,10 @@ use crate::live::Live;
 use crate::live::disk::Disk;
 use crate::live::part::{Part, name_of};
 
+use call::Reply;
+
 pub use call::{CallError, Caller};
+pub use look::{Followed, look};
 
 /// Between two questions, so that a day of many commits is not one of as many questions.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -110,7 +115,10 @@ impl Follower {
         let asked_at = self.clock.now();
         let path = self.question(asked_at);
         let reply = self.caller.call(Method::GET, &path, Vec::new()).await?;
-        let age = SignedDuration::try_from(reply.age).unwrap_or(SignedDuration::MAX);
+        let Some(age) = reply.age.filter(|_| matches!(reply.status, 200 | 204)) else {
+            return Err(self.caller.error(no_view(&reply)));
+        };
+        let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
         let fresh_at = asked_at.checked_sub(age).unwrap_or(Timestamp::MIN);
         match reply.status {
             204 => {
@@ -123,16 +131,7 @@ impl Follower {
                 // Reading a view of everything, and writing it, takes a while.
                 tokio::task::block_in_place(|| self.take(&reply.body, fresh_at))
             }
-            200 => Err(self.caller.error(
-                "what answers there is no countermand, or one of another version; [follow] url names it",
-            )),
-            401 => Err(self.caller.error(
-                "it does not know our secret; [follow] secret must be the same in its config",
-            )),
-            404 => Err(self.caller.error(
-                "it gives no view; set [follow] secret in its config, and see whether [follow] url here names it",
-            )),
-            status => Err(self.caller.error(format!("it answered with status {status}"))),
+            _ => Err(self.caller.error(no_view(&reply))),
         }
     }
 
@@ -141,13 +140,8 @@ impl Follower {
             .disk_failed_at
             .is_none_or(|at| now.duration_since(at) >= DISK_PAUSE);
         match &self.last {
-            Some(last) if !(self.disk.wants_everything() && is_due) => format!(
-                "/api/v1/view?since={}&installation={}&policy={}",
-                last.version,
-                last.installation,
-                name_of(&last.policy)
-            ),
-            _ => "/api/v1/view".to_owned(),
+            Some(last) if !(self.disk.wants_everything() && is_due) => after(last),
+            _ => EVERYTHING.to_owned(),
         }
     }
 
@@ -187,11 +181,38 @@ impl Follower {
     }
 }
 
+const EVERYTHING: &str = "/api/v1/view";
+
+/// What has changed after that part.
+fn after(last: &Part) -> String {
+    format!(
+        "{EVERYTHING}?since={}&installation={}&policy={}",
+        last.version,
+        last.installation,
+        name_of(&last.policy)
+    )
+}
+
+/// What is wrong where the answer is no view, and nothing that says how old ours is.
+fn no_view(reply: &Reply) -> String {
+    match reply.status {
+        200 | 204 => {
+            "what answers there is no countermand, or one of another version; [follow] url names it"
+                .to_owned()
+        }
+        401 => "it does not know our secret; [follow] secret must be the same in its config".to_owned(),
+        404 => {
+            "it gives no view; set [follow] secret in its config, and see whether [follow] url here names it"
+                .to_owned()
+        }
+        status => format!("it answered with status {status}"),
+    }
+}
+
 /// Hands over what is in the spool, for ever.
 pub async fn keep_handing_over(spool: Arc<Spool>, mut caller: Caller) {
-    let mut most = FILES_AT_ONCE;
     loop {
-        match hand_over(&spool, &mut caller, &mut most).await {
+        match hand_over(&spool, &mut caller).await {
             Ok(true) => {}
             Ok(false) => spool.news().await,
             Err(error) => {
@@ -204,39 +225,92 @@ pub async fn keep_handing_over(spool: Arc<Spool>, mut caller: Caller) {
 }
 
 /// Whether there was anything to hand over.
-async fn hand_over(
-    spool: &Spool,
-    caller: &mut Caller,
-    most: &mut usize,
-) -> Result<bool, HandOverError> {
-    let Some(lot) = spool.lot(*most)? else {
+async fn hand_over(spool: &Spool, caller: &mut Caller) -> Result<bool, HandOverError> {
+    let Some(lot) = spool.lot(FILES_AT_ONCE)? else {
         return Ok(false);
     };
-    let body = serde_json::to_vec(&lot.batch)?;
-    let reply = caller.call(Method::POST, "/api/v1/refusals", body).await?;
-    match reply.status {
-        204 => {
-            spool.taken(&lot)?;
-            *most = FILES_AT_ONCE;
+    let said = offer(caller, &lot.batch).await?;
+    match said {
+        Said::Taken => spool.taken(&lot)?,
+        // One of them may be what is wrong. They are the oldest, so they come again one by one.
+        Said::Refused { .. } if lot.files() > 1 => {
+            for _ in 0..lot.files() {
+                let Some(one) = spool.lot(1)? else { break };
+                match offer(caller, &one.batch).await? {
+                    Said::Taken => spool.taken(&one)?,
+                    Said::Refused { why, splits } => {
+                        apart(spool, caller, &one, why, splits).await?
+                    }
+                }
+            }
         }
-        400 | 409 | 413 | 422 => refused(spool, &lot, &reply.body, most)?,
-        status => {
-            let error = caller.error(format!("it answered with status {status}"));
-            return Err(error.into());
-        }
+        Said::Refused { why, splits } => apart(spool, caller, &lot, why, splits).await?,
     }
     Ok(true)
 }
 
-fn refused(spool: &Spool, lot: &Lot, said: &[u8], most: &mut usize) -> std::io::Result<()> {
-    if lot.is_of_many() {
-        // One of them may be what is wrong.
-        *most = 1;
-        return Ok(());
+/// What the main server says to a batch.
+enum Said {
+    Taken,
+    /// It never will; where it `splits`, that may be the fault of one entry.
+    Refused {
+        why: String,
+        splits: bool,
+    },
+}
+
+async fn offer(caller: &mut Caller, batch: &Batch) -> Result<Said, HandOverError> {
+    let body = serde_json::to_vec(batch)?;
+    let reply = caller.call(Method::POST, "/api/v1/refusals", body).await?;
+    let status = match reply.status {
+        204 => return Ok(Said::Taken),
+        status @ (400 | 409 | 413 | 422) => status,
+        status => {
+            let error = caller.error(format!("it answered with status {status}"));
+            return Err(error.into());
+        }
+    };
+    let said: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    Ok(Said::Refused {
+        why: match said["detail"].as_str() {
+            Some(why) => why.to_owned(),
+            None => format!("status {status}"),
+        },
+        // 409 is for another installation's, with all that is in it.
+        splits: status != 409 && batch.len() > 1,
+    })
+}
+
+/// Puts aside what the main server does not take, and nothing else.
+async fn apart(
+    spool: &Spool,
+    caller: &mut Caller,
+    lot: &Lot,
+    why: String,
+    splits: bool,
+) -> Result<(), HandOverError> {
+    let mut aside = Vec::new();
+    if splits {
+        for entry in lot.batch.entries() {
+            if let Said::Refused { why, .. } = offer(caller, &entry).await? {
+                aside.push((entry, why));
+            }
+        }
+    } else {
+        aside.push((lot.batch.clone(), why));
     }
-    let said: serde_json::Value = serde_json::from_slice(said).unwrap_or_default();
-    tracing::error!(why = %said["detail"], "the main server does not take a file of the spool; it is put aside");
-    spool.refused(lot)
+    for (batch, why) in &aside {
+        tracing::error!(
+            why,
+            entries = batch.len(),
+            "the main server does not take a part of the spool; it is put aside"
+        );
+    }
+    match aside.is_empty() {
+        true => spool.taken(lot)?,
+        false => spool.refused(lot, &aside)?,
+    }
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -247,4 +321,65 @@ enum HandOverError {
     Spool(#[from] std::io::Error),
     #[error("the spool: {0}")]
     Unwritable(#[from] serde_json::Error),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use countermand_core::verdict::GatePolicy;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn bytes(since: Option<i64>, version: i64) -> Vec<u8> {
+        let part = Part {
+            since,
+            version,
+            installation: "ours".to_owned(),
+            policy: GatePolicy::default(),
+            facts: Vec::new(),
+        };
+        part.encode().unwrap()
+    }
+
+    /// One commit a second: however many fail to be appended, everything is asked for when it is due.
+    #[test]
+    fn a_view_on_disk_heals_after_a_full_disk_however_many_commits_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("full");
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let live = Live::to_be_fed(clock.clone());
+        let config = crate::config::FollowConfig {
+            url: "http://127.0.0.1:1".to_owned(),
+            ..Default::default()
+        };
+        let mut follower = Follower::new(
+            live.clone(),
+            // Nothing can be written there.
+            Disk::empty(&place.join("gate-view")),
+            None,
+            Caller::new(&config).unwrap(),
+            clock.clone(),
+            &Registry::new(),
+        )
+        .unwrap();
+        let mut asked_for_all = Vec::new();
+        for second in 0..100 {
+            let now = Timestamp::from_second(second).unwrap();
+            clock.set(now);
+            if second == 45 {
+                std::fs::create_dir(&place).unwrap();
+            }
+            let all = follower.question(now) == EVERYTHING;
+            let since = (!all).then_some(second - 1);
+            follower.take(&bytes(since, second), now).unwrap();
+            assert_eq!(live.version(), second, "the doors are answered from it");
+            if all {
+                asked_for_all.push(second);
+            }
+        }
+        assert_eq!(asked_for_all, [0, 30, 60]);
+        let stored = Disk::look(&place.join("gate-view")).unwrap().unwrap();
+        assert_eq!(stored.parts.last().unwrap().version, 99);
+    }
 }

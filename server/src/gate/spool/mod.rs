@@ -1,31 +1,35 @@
 //! What a gate without a database has to put on record, on disk until the main server has taken it. It is
-//! bounded; what finds no room is counted, and the doors go on.
+//! bounded: what finds no room is an error of who wanted it kept.
 //!
 //! One file a batch, named by number, each put in its place as a whole. A batch that was taken while its answer
 //! was lost is handed over once more: who was refused is the same then, and a count is one too many.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod aside;
+mod books;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countermand_core::change::{Change, RefusedAgain};
-use countermand_core::fleet::Claim;
-use countermand_core::id::PersonId;
+use countermand_core::change::Change;
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::sync::Notify;
 
 use super::batch::Batch;
 use crate::live::Live;
 use crate::live::disk::private;
+use books::{Books, Filed};
 
+pub use aside::{Contents, look};
+
+/// In the data directory.
+pub const FOLDER: &str = "gate-spool";
 /// Some kilobytes each at most, so some hundred megabytes.
 const MOST_FILES: usize = 100_000;
 const MOST_BYTES: u64 = 128 * 1024 * 1024;
-/// Causes whose repeats are counted here.
-const MOST_REPEATS: usize = 200_000;
 /// Of one handing over.
 const MOST_AT_ONCE: usize = 500;
 const BYTES_AT_ONCE: u64 = 1024 * 1024;
@@ -34,32 +38,16 @@ const BYTES_AT_ONCE: u64 = 1024 * 1024;
 pub struct Spool {
     folder: PathBuf,
     most_files: usize,
+    /// What is only in memory is lost with the process, and bounded there: it may go beyond our bounds.
+    ends: AtomicBool,
     live: Arc<Live>,
     books: Mutex<Books>,
     news: Notify,
     waiting: IntGauge,
+    full: IntGauge,
+    aside: IntGauge,
     lost: IntCounter,
     pub(super) failures: IntCounter,
-}
-
-#[derive(Debug, Default)]
-struct Books {
-    next: u64,
-    files: VecDeque<Filed>,
-    /// What is in the files.
-    items: usize,
-    bytes: u64,
-    /// Only here: how often somebody was refused again is lost with the process.
-    repeats: BTreeMap<u64, RefusedAgain>,
-    /// Claims that are in files, so that none is written at each login.
-    claims: HashSet<(PersonId, String)>,
-}
-
-#[derive(Clone, Debug)]
-struct Filed {
-    number: u64,
-    items: usize,
-    bytes: u64,
 }
 
 /// What is handed over in one go.
@@ -72,15 +60,17 @@ pub(super) struct Lot {
 impl Spool {
     /// Opens the folder with what an earlier process left there.
     pub fn open(folder: &Path, live: Arc<Live>) -> io::Result<Arc<Spool>> {
-        Spool::of(folder, MOST_FILES, live)
+        Spool::with_room(folder, MOST_FILES, live)
     }
 
-    fn of(folder: &Path, most_files: usize, live: Arc<Live>) -> io::Result<Arc<Spool>> {
+    /// The same with room for so many files.
+    pub fn with_room(folder: &Path, most_files: usize, live: Arc<Live>) -> io::Result<Arc<Spool>> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(folder)?;
         let spool = Spool {
             folder: folder.to_owned(),
             most_files,
+            ends: AtomicBool::new(false),
             live,
             books: Mutex::default(),
             news: Notify::new(),
@@ -88,9 +78,17 @@ impl Spool {
                 "countermand_gate_spool_waiting",
                 "Refusals, claims and ended sessions that wait for the main server",
             ),
+            full: gauge(
+                "countermand_gate_spool_full",
+                "1: nothing more finds room on disk; refusals wait in memory",
+            ),
+            aside: gauge(
+                "countermand_gate_spool_aside",
+                "Files put aside: the main server did not take them, or they can't be read",
+            ),
             lost: counter(
                 "countermand_gate_spool_lost_total",
-                "Those that found no room, or that the main server would not take",
+                "Those that the main server would not take, or that could not be read again",
             ),
             failures: counter(
                 "countermand_gate_spool_failures_total",
@@ -104,6 +102,8 @@ impl Spool {
     /// Shows how full it is among these figures.
     pub fn register(&self, figures: &Registry) -> prometheus::Result<()> {
         figures.register(Box::new(self.waiting.clone()))?;
+        figures.register(Box::new(self.full.clone()))?;
+        figures.register(Box::new(self.aside.clone()))?;
         figures.register(Box::new(self.lost.clone()))?;
         figures.register(Box::new(self.failures.clone()))
     }
@@ -121,10 +121,11 @@ impl Spool {
                 std::fs::remove_file(&path)?;
             } else if let Ok(number) = number.parse::<u64>() {
                 // What was put aside keeps its number, which is never given again.
-                let next = self.books().next.max(number + 1);
-                self.books().next = next;
-                if kind == "json" {
-                    found.push(number);
+                let mut books = self.books();
+                books.next = books.next.max(number);
+                match kind {
+                    "json" => found.push(number),
+                    _ => self.aside.inc(),
                 }
             }
         }
@@ -145,6 +146,22 @@ impl Spool {
     fn show(&self) {
         let books = self.books();
         self.waiting.set((books.items + books.repeats.len()) as i64);
+        self.full.set(i64::from(!self.has_room(&books)));
+    }
+
+    fn has_room(&self, books: &Books) -> bool {
+        (books.files.len() < self.most_files && books.bytes < MOST_BYTES)
+            || self.ends.load(Ordering::Relaxed)
+    }
+
+    /// The process is about to end: from now on everything finds room.
+    pub fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    /// Whose people the view tells of now.
+    pub(super) fn installation(&self) -> Option<Arc<str>> {
+        self.live.view().installation()
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -154,27 +171,33 @@ impl Spool {
     /// `None` where it is gone, or can't be read and is put aside.
     fn read(&self, number: u64) -> io::Result<Option<(Batch, u64)>> {
         let path = self.path(number);
-        let bytes = match std::fs::read(&path) {
-            // It was handed over, and only the books were not told.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read?,
+        let why = match std::fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(batch) => return Ok(Some((batch, bytes.len() as u64))),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => match error.kind() {
+                // Who took it out of here does not want it handed over.
+                io::ErrorKind::NotFound => return Ok(None),
+                io::ErrorKind::PermissionDenied => error.to_string(),
+                _ => return Err(error),
+            },
         };
-        match serde_json::from_slice(&bytes) {
-            Ok(batch) => Ok(Some((batch, bytes.len() as u64))),
-            Err(error) => {
-                tracing::error!(%error, file = %path.display(), "a file of the spool can't be read; it is put aside");
-                self.lost.inc();
-                std::fs::rename(&path, path.with_extension("unreadable"))?;
-                Ok(None)
-            }
-        }
+        tracing::error!(why, file = %path.display(), "a file of the spool can't be read; it is put aside");
+        self.lost.inc();
+        std::fs::rename(&path, path.with_extension("unreadable"))?;
+        self.aside.inc();
+        Ok(None)
     }
 
-    /// It is on disk when this returns.
-    pub(super) async fn keep(self: &Arc<Self>, change: Change) -> io::Result<()> {
-        let installation = self.live.installation().unwrap_or_default();
+    /// It is on disk when this returns. `installation`: whose people are meant.
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        installation: &str,
+        change: Change,
+    ) -> io::Result<()> {
         let mut batch = Batch {
-            installation,
+            installation: installation.to_owned(),
             ..Batch::default()
         };
         match change {
@@ -194,8 +217,8 @@ impl Spool {
         }
         let spool = self.clone();
         let written = tokio::task::spawn_blocking(move || spool.file(&batch)).await;
-        written.map_err(io::Error::other)??;
         self.show();
+        written.map_err(io::Error::other)??;
         self.news.notify_one();
         Ok(())
     }
@@ -204,33 +227,35 @@ impl Spool {
         let bytes = serde_json::to_vec(batch)?;
         let number = {
             let mut books = self.books();
-            let room = books.files.len() < self.most_files && books.bytes < MOST_BYTES;
-            if !room {
+            if !self.has_room(&books) {
                 // Whoever keeps them meanwhile tries again, and takes none of them for known.
-                return Err(io::Error::other(
-                    "it is full, and the main server takes nothing; the doors go on",
+                return Err(io::Error::new(
+                    io::ErrorKind::StorageFull,
+                    "it is full, and the main server takes nothing",
                 ));
             }
             books.next += 1;
             books.next
         };
-        let path = self.path(number);
-        let new = path.with_extension("new");
-        if let Err(error) = self.write(&bytes, &new, &path) {
-            // It is tried again under another number, and a full disk needs no leftovers.
-            let _ = std::fs::remove_file(&new);
-            return Err(error);
-        }
+        self.write(&bytes, &self.path(number))?;
         self.books().enter(number, batch, bytes.len() as u64);
         Ok(())
     }
 
-    fn write(&self, bytes: &[u8], new: &Path, path: &Path) -> io::Result<()> {
-        let mut file = private(new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(new, path)?;
-        File::open(&self.folder)?.sync_all()
+    /// As a whole or not at all.
+    fn write(&self, bytes: &[u8], path: &Path) -> io::Result<()> {
+        let new = path.with_extension("new");
+        let written = || {
+            let mut file = private(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&new, path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        written().inspect_err(|_| {
+            // What it was for is tried again under another number, and a full disk needs no leftovers.
+            let _ = (std::fs::remove_file(&new), std::fs::remove_file(path));
+        })
     }
 
     /// When there is something to hand over.
@@ -240,13 +265,26 @@ impl Spool {
 
     /// The oldest of what waits, `most` files at most; `None` where nothing does.
     pub(super) fn lot(&self, most: usize) -> io::Result<Option<Lot>> {
-        let mut lot: Option<Lot> = None;
-        let files: Vec<Filed> = self.books().files.iter().take(most).cloned().collect();
-        let mut bytes = 0;
+        loop {
+            let files: Vec<Filed> = self.books().files.iter().take(most).cloned().collect();
+            let (lot, gone) = self.gather(&files)?;
+            if !gone.is_empty() {
+                self.books().forget(&gone, &Batch::default());
+                self.show();
+            }
+            // Further files wait behind those that are gone.
+            if lot.is_some() || gone.is_empty() {
+                return Ok(lot.or_else(|| self.repeats()));
+            }
+        }
+    }
+
+    /// The first of these, as far as they go together; and which are gone.
+    fn gather(&self, files: &[Filed]) -> io::Result<(Option<Lot>, Vec<Filed>)> {
+        let (mut lot, mut gone, mut bytes): (Option<Lot>, Vec<Filed>, u64) = (None, Vec::new(), 0);
         for filed in files {
             let Some((batch, _)) = self.read(filed.number)? else {
-                self.books().forget(&[filed], &Batch::default());
-                self.show();
+                gone.push(filed.clone());
                 continue;
             };
             bytes += filed.bytes;
@@ -254,7 +292,7 @@ impl Spool {
                 None => {
                     lot = Some(Lot {
                         batch,
-                        files: vec![filed],
+                        files: vec![filed.clone()],
                     })
                 }
                 Some(lot)
@@ -263,12 +301,12 @@ impl Spool {
                         && bytes <= BYTES_AT_ONCE =>
                 {
                     lot.batch.add(batch);
-                    lot.files.push(filed);
+                    lot.files.push(filed.clone());
                 }
                 Some(_) => break,
             }
         }
-        Ok(lot.or_else(|| self.repeats()))
+        Ok((lot, gone))
     }
 
     fn repeats(&self) -> Option<Lot> {
@@ -277,7 +315,7 @@ impl Spool {
         drop(books);
         (!again.is_empty()).then(|| Lot {
             batch: Batch {
-                installation: self.live.installation().unwrap_or_default(),
+                installation: self.installation().unwrap_or_default().to_string(),
                 again,
                 ..Batch::default()
             },
@@ -298,82 +336,30 @@ impl Spool {
         Ok(())
     }
 
-    /// The main server will never take it: it is kept, and waits no more.
-    pub(super) fn refused(&self, lot: &Lot) -> io::Result<()> {
-        for filed in &lot.files {
-            let path = self.path(filed.number);
-            std::fs::rename(&path, path.with_extension("refused"))?;
+    /// The main server will never take these, a part of the lot or all of it, and says why: they are kept to be
+    /// looked at, and wait no more. It has the rest.
+    pub(super) fn refused(&self, lot: &Lot, aside: &[(Batch, String)]) -> io::Result<()> {
+        let lost = aside.iter().map(|(batch, _)| batch.len() as u64).sum();
+        if let Some(filed) = lot.files.first() {
+            let path = self.path(filed.number).with_extension("refused");
+            if let Err(error) = self.write(&aside::in_words(aside)?, &path) {
+                // A full disk must not hold up what waits behind it.
+                tracing::error!(%error, "the reason why it is put aside can't be written down");
+                std::fs::rename(self.path(filed.number), &path)?;
+            }
+            self.aside.inc();
         }
-        self.lost.inc_by(lot.batch.len() as u64);
-        self.books().forget(&lot.files, &lot.batch);
-        self.show();
+        self.taken(lot)?;
+        self.lost.inc_by(lost);
         Ok(())
     }
 }
 
 impl Lot {
-    /// Whether it is of several, of which one alone may be what is wrong.
-    pub(super) fn is_of_many(&self) -> bool {
-        self.files.len() > 1
+    /// How many files it is of.
+    pub(super) fn files(&self) -> usize {
+        self.files.len()
     }
-}
-
-impl Books {
-    fn enter(&mut self, number: u64, batch: &Batch, bytes: u64) {
-        let claims = batch.claims.iter();
-        self.claims.extend(claims.map(name_of));
-        self.bytes += bytes;
-        self.items += batch.len();
-        self.files.push_back(Filed {
-            number,
-            items: batch.len(),
-            bytes,
-        });
-    }
-
-    fn forget(&mut self, files: &[Filed], batch: &Batch) {
-        let numbers: HashSet<u64> = files.iter().map(|filed| filed.number).collect();
-        self.files.retain(|filed| !numbers.contains(&filed.number));
-        for filed in files {
-            self.bytes = self.bytes.saturating_sub(filed.bytes);
-            self.items = self.items.saturating_sub(filed.items);
-        }
-        for claim in &batch.claims {
-            self.claims.remove(&name_of(claim));
-        }
-        for one in &batch.again {
-            if let Some(repeat) = self.repeats.get_mut(&one.fingerprint) {
-                repeat.times = repeat.times.saturating_sub(one.times);
-                if repeat.times == 0 {
-                    self.repeats.remove(&one.fingerprint);
-                }
-            }
-        }
-    }
-
-    fn fresh(&self, claims: Vec<Claim>) -> Vec<Claim> {
-        let mut fresh = claims;
-        fresh.retain(|claim| !self.claims.contains(&name_of(claim)));
-        fresh
-    }
-
-    fn repeat(&mut self, again: &[RefusedAgain]) {
-        for one in again {
-            if self.repeats.len() >= MOST_REPEATS && !self.repeats.contains_key(&one.fingerprint) {
-                continue;
-            }
-            let repeat = self
-                .repeats
-                .entry(one.fingerprint)
-                .or_insert(RefusedAgain { times: 0, ..*one });
-            repeat.times += one.times;
-            repeat.last_at = repeat.last_at.max(one.last_at);
-        }
-    }
-}
-
-fn name_of(claim: &Claim) -> (PersonId, String) {
-    (claim.person, claim.key.canonical().to_owned())
 }
 
 #[expect(
@@ -397,8 +383,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
-    use countermand_core::change::Refusal;
-    use countermand_core::id::OrderId;
+    use countermand_core::change::{Refusal, RefusedAgain};
+    use countermand_core::fleet::Claim;
+    use countermand_core::id::{OrderId, PersonId};
     use countermand_core::verdict::GatePolicy;
     use jiff::Timestamp;
     use uuid::Uuid;
@@ -449,6 +436,12 @@ mod tests {
         }])
     }
 
+    /// All of it.
+    fn refuse(spool: &Spool, lot: &Lot) {
+        let aside = [(lot.batch.clone(), "it makes no sense".to_owned())];
+        spool.refused(lot, &aside).unwrap();
+    }
+
     fn fingerprints(lot: &Lot) -> Vec<u64> {
         lot.batch.refusals.iter().map(|r| r.fingerprint).collect()
     }
@@ -459,13 +452,13 @@ mod tests {
         let path = folder.path().join("spool");
         let spool = Spool::open(&path, live("ours")).unwrap();
         for n in 1..=3 {
-            spool.keep(refusal(n)).await.unwrap();
+            spool.keep("ours", refusal(n)).await.unwrap();
         }
         drop(spool);
         std::fs::write(path.join("000000000009.new"), "cut o").unwrap();
         let spool = Spool::open(&path, live("ours")).unwrap();
         assert_eq!(spool.waiting.get(), 3);
-        spool.keep(refusal(4)).await.unwrap();
+        spool.keep("ours", refusal(4)).await.unwrap();
         let lot = spool.lot(2).unwrap().unwrap();
         assert_eq!(fingerprints(&lot), [1, 2]);
         assert_eq!(lot.batch.installation, "ours");
@@ -482,16 +475,16 @@ mod tests {
     async fn people_of_two_installations_never_share_a_lot() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), live("theirs")).unwrap();
-        spool.keep(refusal(1)).await.unwrap();
+        spool.keep("theirs", refusal(1)).await.unwrap();
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
-        spool.keep(refusal(2)).await.unwrap();
+        spool.keep("ours", refusal(2)).await.unwrap();
         let lot = spool.lot(10).unwrap().unwrap();
         assert_eq!(
             (fingerprints(&lot), &*lot.batch.installation),
             (vec![1], "theirs")
         );
         // The main server does not take it: it is kept to be looked at, and no longer in the way.
-        spool.refused(&lot).unwrap();
+        refuse(&spool, &lot);
         assert_eq!(spool.lost.get(), 1);
         let lot = spool.lot(10).unwrap().unwrap();
         assert_eq!(
@@ -504,17 +497,88 @@ mod tests {
     #[tokio::test]
     async fn a_full_spool_takes_nothing_for_kept_and_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = Spool::of(folder.path(), 2, live("ours")).unwrap();
+        let spool = Spool::with_room(folder.path(), 2, live("ours")).unwrap();
         for n in 1..=2 {
-            spool.keep(refusal(n)).await.unwrap();
+            spool.keep("ours", refusal(n)).await.unwrap();
         }
-        spool.keep(refusal(3)).await.unwrap_err();
+        spool.keep("ours", refusal(3)).await.unwrap_err();
         assert_eq!((spool.waiting.get(), spool.lost.get()), (2, 0));
+        assert_eq!(spool.full.get(), 1);
         let lot = spool.lot(10).unwrap().unwrap();
         assert_eq!(fingerprints(&lot), [1, 2]);
         spool.taken(&lot).unwrap();
-        spool.keep(refusal(3)).await.unwrap();
+        spool.keep("ours", refusal(3)).await.unwrap();
         assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [3]);
+        assert_eq!(spool.full.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_only_in_memory_finds_room_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::with_room(folder.path(), 1, live("ours")).unwrap();
+        spool.keep("ours", refusal(1)).await.unwrap();
+        spool.keep("ours", refusal(2)).await.unwrap_err();
+        spool.end();
+        spool.keep("ours", refusal(2)).await.unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_takes_nothing_gets_no_leftovers() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, away) = (folder.path().join("spool"), folder.path().join("away"));
+        let spool = Spool::open(&path, live("ours")).unwrap();
+        std::fs::create_dir(path.join("000000000001.json")).unwrap();
+        for _ in 0..2 {
+            // The first number can't be put in its place, later ones not even be made.
+            spool.keep("ours", refusal(1)).await.unwrap_err();
+            assert!(std::fs::read_dir(folder.path()).unwrap().count() == 1);
+            let _ = std::fs::rename(&path, &away);
+        }
+        assert_eq!(std::fs::read_dir(&away).unwrap().count(), 1);
+        std::fs::rename(&away, &path).unwrap();
+        spool.keep("ours", refusal(1)).await.unwrap();
+        assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [1]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_behind_files_that_are_gone_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        for n in 1..=4 {
+            spool.keep("ours", refusal(n)).await.unwrap();
+        }
+        for n in 1..=3 {
+            std::fs::remove_file(spool.path(n)).unwrap();
+        }
+        assert_eq!(fingerprints(&spool.lot(2).unwrap().unwrap()), [4]);
+        assert_eq!(spool.waiting.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_sees_what_waits_and_what_was_put_aside_and_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        for n in 1..=3 {
+            spool.keep("ours", refusal(n)).await.unwrap();
+        }
+        refuse(&spool, &spool.lot(1).unwrap().unwrap());
+        std::fs::write(spool.path(2), "{").unwrap();
+        spool.lot(1).unwrap();
+        let found = look(folder.path()).unwrap();
+        assert_eq!((found.waiting, found.full), (1, false));
+        assert_eq!(
+            found.aside,
+            ["000000000001.refused", "000000000002.unreadable"]
+        );
+        assert_eq!(found.why, ["it can't be read", "it makes no sense"]);
+        let spool = Spool::open(folder.path(), live("ours")).unwrap();
+        assert_eq!(spool.aside.get(), 2, "a restart forgets none");
+        assert_eq!(
+            look(&folder.path().join("none")).unwrap(),
+            Contents::default()
+        );
     }
 
     #[tokio::test]
@@ -522,7 +586,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
         for n in 1..=3 {
-            spool.keep(refusal(n)).await.unwrap();
+            spool.keep("ours", refusal(n)).await.unwrap();
         }
         let lot = spool.lot(2).unwrap().unwrap();
         std::fs::remove_file(spool.path(2)).unwrap();
@@ -538,14 +602,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
         for fingerprint in 1..=2 {
-            spool.keep(refusal(fingerprint)).await.unwrap();
+            spool.keep("ours", refusal(fingerprint)).await.unwrap();
             let lot = spool.lot(10).unwrap().unwrap();
-            spool.refused(&lot).unwrap();
+            refuse(&spool, &lot);
         }
         drop(spool);
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
-        spool.keep(refusal(3)).await.unwrap();
-        spool.refused(&spool.lot(10).unwrap().unwrap()).unwrap();
+        spool.keep("ours", refusal(3)).await.unwrap();
+        refuse(&spool, &spool.lot(10).unwrap().unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
@@ -554,8 +618,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
         for _ in 0..3 {
-            spool.keep(claim("eas:NEW")).await.unwrap();
-            spool.keep(again(2)).await.unwrap();
+            spool.keep("ours", claim("eas:NEW")).await.unwrap();
+            spool.keep("ours", again(2)).await.unwrap();
         }
         assert_eq!(
             spool.waiting.get(),
@@ -568,10 +632,10 @@ mod tests {
         let lot = spool.lot(10).unwrap().unwrap();
         assert_eq!(lot.batch.again[0].times, 6);
         // More came while it was under way.
-        spool.keep(again(1)).await.unwrap();
+        spool.keep("ours", again(1)).await.unwrap();
         spool.taken(&lot).unwrap();
         assert_eq!(spool.lot(10).unwrap().unwrap().batch.again[0].times, 1);
-        spool.keep(claim("eas:NEW")).await.unwrap();
+        spool.keep("ours", claim("eas:NEW")).await.unwrap();
         assert_eq!(
             spool.lot(10).unwrap().unwrap().batch.claims.len(),
             1,
@@ -583,8 +647,8 @@ mod tests {
     async fn a_file_that_cannot_be_read_is_put_aside() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), live("ours")).unwrap();
-        spool.keep(refusal(1)).await.unwrap();
-        spool.keep(refusal(2)).await.unwrap();
+        spool.keep("ours", refusal(1)).await.unwrap();
+        spool.keep("ours", refusal(2)).await.unwrap();
         std::fs::write(spool.path(1), "{").unwrap();
         assert_eq!(fingerprints(&spool.lot(10).unwrap().unwrap()), [2]);
         assert_eq!((spool.waiting.get(), spool.lost.get()), (1, 1));
