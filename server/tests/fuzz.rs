@@ -42,8 +42,9 @@ macro_rules! replay {
 }
 
 replay! {
-    basic bounce catalogue channel config doveadm dovecot eas headers import_amapi import_apple_mdm import_csv
-    import_people lmtp nginx_mail order postfix smtp token wbxml words
+    basic batch bounce catalogue channel config doveadm dovecot eas headers import_amapi import_apple_mdm import_csv
+    import_people lmtp nginx_mail order postfix smtp token view
+    view_file wbxml words
 }
 
 fn play(name: &str) {

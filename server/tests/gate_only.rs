@@ -4,12 +4,18 @@
 
 #[path = "gate_only/away.rs"]
 mod away;
+#[path = "gate_only/doctor.rs"]
+mod doctor;
 #[path = "gate_only/door.rs"]
 mod door;
 #[path = "gate_only/follow.rs"]
 mod follow;
 #[path = "gate_only/house.rs"]
 mod house;
+#[path = "gate_only/mail.rs"]
+mod mail;
+#[path = "gate_only/room.rs"]
+mod room;
 #[path = "gate_only/strangers.rs"]
 mod strangers;
 mod support;

@@ -5,7 +5,7 @@
 //! question into an `ask::Asked` and the `ask::Outcome` into its answer, and a line in [`router`].
 
 mod ask;
-mod batch;
+pub mod batch;
 pub mod doveadm;
 mod dovecot;
 pub mod feed;

@@ -46,9 +46,48 @@ fn the_doctor_ends_with_1_where_something_failed_and_needs_no_operator() {
 }
 
 #[test]
-fn the_doctor_wants_an_address_and_an_installation() {
+fn the_doctor_wants_an_address() {
     let shop = Shop::new();
     shop.types("doctor --from mail.example.test")
         .ends(2, "http:// or https://");
-    Shop::empty().types("doctor").ends(2, "there is nothing in");
+}
+
+#[test]
+fn where_there_is_no_database_the_doctor_looks_from_outside() {
+    // A data directory that is none has no secret either.
+    let ran = Shop::empty().types("doctor").ends(1, "");
+    for text in [
+        "warning  database",
+        "there is nothing in",
+        "failed   gate.secret",
+    ] {
+        assert!(ran.out.contains(text), "{text}: {}", ran.out);
+    }
+
+    // Somebody's laptop, with a copy of the config: all that is wrong here is what is not here.
+    let laptop = Shop::empty();
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    let front = format!("http://127.0.0.1:{}", free_port());
+    let config = [
+        ("COUNTERMAND_GATE__SECRET", "0123456789abcdef-of-the-laptop"),
+        ("COUNTERMAND_SERVER__LISTEN", nowhere.as_str()),
+    ];
+    let asked = ["doctor", "--json", "--from", &front];
+    let report = laptop.run_at(NOON, &config, &asked).ends(1, "").json();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let found: Vec<_> = checks
+        .map(|check| {
+            (
+                check["id"].as_str().unwrap(),
+                check["status"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("database", "warning"),
+        ("gate.down", "warning"),
+        ("public_url", "failed"),
+        ("front.down", "failed"),
+    ];
+    assert_eq!(found, expected);
 }

@@ -1,9 +1,10 @@
 //! The proxies before ActiveSync and web mail, from outside.
 
 use axum::http::{HeaderMap, Response};
-use countermand::doctor::Status;
+use countermand::doctor::{self, At, Status};
 
 use crate::clinic::{Clinic, SECRET, found, well};
+use crate::support::free_port;
 use crate::support::gate::{Call, FakeGate};
 use crate::support::http;
 use crate::support::nginx_mail::NginxMail;
@@ -92,6 +93,41 @@ fn each_shipped_configuration_is_all_ok() {
         [("gate.down", Status::Failed)],
         "closed, and said so once"
     );
+}
+
+#[test]
+fn from_elsewhere_our_own_refusal_is_known_for_what_it_is() {
+    let mut clinic = Clinic::new();
+    let gate_port = clinic.port;
+    let _proxy = homemade(&mut clinic, move |call| {
+        let uri = call.uri.to_string();
+        let headers = [("X-Countermand-Secret", SECRET), ("X-Original-URI", &*uri)];
+        let reply = http::send(gate_port, "GET", "/gate/http", &headers, b"");
+        let status = match reply.status {
+            204 => 200,
+            403 => 403,
+            _ => 503,
+        };
+        Response::builder()
+            .status(status)
+            .body(reply.body.into())
+            .unwrap()
+    });
+    let mut visit = clinic.visit();
+    visit.at = At::Elsewhere;
+    visit.app = Err("there is nothing here".to_owned());
+    // As seen from a machine that has only a copy of the config.
+    visit.config.server.listen = format!("127.0.0.1:{}", free_port());
+    for at in [At::Elsewhere, At::GateOnly] {
+        visit.at = at;
+        let report = clinic.run(doctor::examine(&visit));
+        let fronts: Vec<_> = well(&report)
+            .into_iter()
+            .filter(|id| id.starts_with("front."))
+            .collect();
+        let expected = ["front.asks", "front.forged", "front.closed"];
+        assert_eq!(fronts, expected, "{}", report.in_words(str::to_owned));
+    }
 }
 
 #[test]

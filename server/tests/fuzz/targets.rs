@@ -5,11 +5,13 @@
 //! functions to cargo-fuzz.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
+use countermand::clock::ManualClock;
 use countermand::config::Config;
+use countermand::gate::batch::Batch;
 use countermand::gate::postfix::question;
 use countermand::gate::probe::Probe;
 use countermand::gate::wire::dovecot::{self, ClientId, DovecotRequest};
@@ -21,17 +23,22 @@ use countermand::gate::wire::wbxml::{self, EasRefusal};
 use countermand::gate::wire::{basic, doveadm};
 use countermand::import::{self, Format};
 use countermand::listen::Listen;
+use countermand::live::part::Part;
+use countermand::live::{Live, disk};
 use countermand::outbox::bounces::{Intake, Mail, lmtp, report};
 use countermand::outbox::channels::{self, Shape};
 use countermand::outbox::smtp;
 use countermand_core::catalogue::Catalogue;
+use countermand_core::change::Change;
 use countermand_core::duration::Length;
 use countermand_core::fleet::DeviceKey;
 use countermand_core::id::OrderId;
+use countermand_core::index::Index;
 use countermand_core::notice::seal::SealKey;
 use countermand_core::notice::{mark, render, token};
 use countermand_core::order::when::When;
 use countermand_core::order::{Order, OrderFile, Pins, Revision};
+use countermand_core::verdict::{Channel, GatePolicy, Question};
 use countermand_core::version::{Version, VersionRange};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -41,6 +48,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 pub const TARGETS: &[Target] = &[
     ("basic", basic_header),
+    ("batch", batch),
     ("bounce", bounce),
     ("catalogue", catalogue),
     ("channel", channel_answer),
@@ -59,6 +67,8 @@ pub const TARGETS: &[Target] = &[
     ("postfix", postfix_policy),
     ("smtp", smtp_answers),
     ("token", notice_token),
+    ("view", view),
+    ("view_file", view_file),
     ("wbxml", wbxml_refusal),
     ("words", words),
 ];
@@ -333,6 +343,59 @@ fn config(bytes: &[u8]) {
         let variables = named.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let _ = Config::load(Path::new("/nowhere"), None, variables);
     });
+}
+
+/// What a gate-only server hands over.
+fn batch(bytes: &[u8]) {
+    let Ok(batch) = serde_json::from_slice::<Batch>(bytes) else {
+        return;
+    };
+    let again: Batch = serde_json::from_slice(&serde_json::to_vec(&batch).unwrap()).unwrap();
+    assert_eq!(again, batch);
+    let mut whole = Batch {
+        installation: batch.installation.clone(),
+        ..Batch::default()
+    };
+    batch
+        .entries()
+        .into_iter()
+        .for_each(|entry| whole.add(entry));
+    assert_eq!(whole, batch, "its entries are all of it");
+    let _ = batch.check(&Index::new(GatePolicy::default()));
+    for change in batch.changes(Timestamp::UNIX_EPOCH) {
+        if let Change::Refusals(refusals) = change {
+            assert!(refusals.iter().all(|r| r.at <= Timestamp::UNIX_EPOCH));
+        }
+    }
+}
+
+/// What a main server gives to a gate-only one, which answers doors from it.
+fn view(bytes: &[u8]) {
+    let Ok(part) = Part::decode(bytes) else {
+        return;
+    };
+    let again = Part::decode(&part.clone().encode().unwrap()).unwrap();
+    assert_eq!(again, part);
+    let live = Live::to_be_fed(Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)));
+    live.feed(part, Timestamp::UNIX_EPOCH);
+    let question = Question {
+        person: Some("alice@corp.test".to_owned()),
+        keys: "eas:DEV7F3A".parse().into_iter().collect(),
+        channel: Channel::Activesync,
+    };
+    let _ = live.view().verdict(&question, Timestamp::UNIX_EPOCH);
+}
+
+/// The same on its disk.
+fn view_file(bytes: &[u8]) {
+    let _ = disk::understood(bytes);
+    // A whole file of it, lest every change be seen by a checksum.
+    let stored = disk::understood(&disk::file_of(bytes, Timestamp::UNIX_EPOCH));
+    match (stored, Part::decode(bytes)) {
+        (Ok(stored), Ok(part)) => assert_eq!(stored.parts, [part]),
+        (Ok(_), Err(error)) => panic!("read, though it is no part: {error}"),
+        (Err(_), part) => assert!(part.is_err() || part.is_ok_and(|part| part.since.is_some())),
+    }
 }
 
 fn import_csv(bytes: &[u8]) {

@@ -166,6 +166,25 @@ impl House {
         serde_json::from_str(&self.does(&arguments)).unwrap()
     }
 
+    /// What is typed on the gate's machine: its status, and what it says.
+    pub fn at_the_gate(&self, more: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
+        let url = format!("http://127.0.0.1:{}", self.main_port);
+        let more = [
+            &[("FOLLOW__URL", &*url), ("SERVER__PUBLIC_URL", &*url)],
+            more,
+        ]
+        .concat();
+        let program = self.program(self.gate_data(), self.gate_port, &more);
+        let done = Command::new(&program[0])
+            .args(&program[1..])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let (out, error) = (done.stdout, String::from_utf8_lossy(&done.stderr));
+        let text = String::from_utf8(out).unwrap();
+        (done.status.code().unwrap(), text + &error)
+    }
+
     /// An order in force; its id.
     pub fn publish(&self) -> String {
         let file = self.folder.path().join("order.toml");
@@ -176,6 +195,10 @@ impl House {
         self.does(&["--as", APPROVER, "order", "approve", &id]);
         self.does(&["--as", AUTHOR, "order", "publish", &id]);
         id
+    }
+
+    pub fn resume(&self, id: &str) {
+        self.does(&["--as", RESPONDER, "order", "resume", id]);
     }
 
     pub fn retract(&self, id: &str) {

@@ -1,9 +1,12 @@
 //! Who asks the main server for the view without being one of its gates, or hands over what makes no sense.
 
+use axum::body::Body;
+use axum::http::Response;
 use countermand::live::part::Part;
 use serde_json::json;
 
-use crate::house::{FOLLOW, House, SECRET};
+use crate::house::{FOLLOW, House, SECRET, metric};
+use crate::support::gate::FakeGate;
 use crate::support::http::{Reply, send};
 
 const PATHS: [(&str, &str); 2] = [("GET", "/api/v1/view"), ("POST", "/api/v1/refusals")];
@@ -82,6 +85,29 @@ fn a_gate_with_a_wrong_secret_says_so() {
         gate.log().contains("it does not know our secret")
     });
     assert!(!gate.log().contains("another0123456789"), "{}", gate.log());
+}
+
+/// As a proxy before it may, which has an answer for everything.
+#[test]
+fn an_answer_that_says_no_age_makes_no_view_current_and_none_old() {
+    let house = House::new();
+    let main = house.main(&[]);
+    let gate = house.gate(&[]);
+    house.follows(&gate);
+    drop((gate, main));
+    let somebody =
+        FakeGate::start(|_| Response::builder().status(204).body(Body::empty()).unwrap());
+    let url = format!("http://127.0.0.1:{}", somebody.port);
+    let gate = house.gate(&[("FOLLOW__URL", &url)]);
+    gate.await_that("say what is wrong", || {
+        gate.log().contains("what answers there is no countermand")
+    });
+    assert_eq!(
+        metric(house.gate_port, "countermand_gate_main_reachable"),
+        0.0
+    );
+    let age = metric(house.gate_port, "countermand_gate_view_age_seconds");
+    assert!(age < 600.0, "as old as it is: {age}");
 }
 
 #[test]
