@@ -97,6 +97,9 @@ pub struct Kick {
     pub person: Option<PersonId>,
     /// Orders that refuse; none where a fallback does.
     pub orders: BTreeSet<OrderId>,
+    /// When, for it may be written down later; a gate of an earlier version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// A notice that a relay had taken came back: its person did not get it.

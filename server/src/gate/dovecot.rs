@@ -48,7 +48,10 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     let (outcome, age) = gate.answer(Route::Dovecot, &asked, began).await;
     match outcome {
         // auth_policy_reject_on_fail decides.
-        Outcome::TooOld => (StatusCode::SERVICE_UNAVAILABLE, too_old(age)).into_response(),
+        Outcome::TooOld => {
+            gate.sessions.had_no_verdict();
+            (StatusCode::SERVICE_UNAVAILABLE, too_old(age)).into_response()
+        }
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             say(wire::refuse(&answer.line))
         }

@@ -1,4 +1,4 @@
-//! Puts refusals on record: who is refused a first time is written down before the answer leaves,
+//! Puts refusals on record, and whose sessions were ended: who is refused a first time is written down before the answer leaves,
 //! so that the reference can be looked up and a later correction finds its way.
 //!
 //! The verdict never waits for the database, and the answer only so long. What could not be written
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countermand_core::actor::Actor;
-use countermand_core::change::{Change, Commit, Refusal, RefusedAgain};
+use countermand_core::change::{Change, Commit, Kick, Refusal, RefusedAgain};
 use countermand_core::fleet::{Claim, DeviceKey};
 use countermand_core::id::{OrderId, PersonId};
 use jiff::Timestamp;
-use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
 use super::keeper::{Keeper, KeeperError};
+use super::metrics;
 use crate::clock::Clock;
 
 /// How long an answer waits for its record.
@@ -44,6 +44,9 @@ const MOST_CAUSES_OF_STRANGERS: u32 = 1_000;
 /// Claims that wait; what is left out comes again with its phone.
 const MOST_CLAIMS: usize = 20_000;
 const MOST_CLAIMS_OF_ONE: usize = 10;
+/// Ended sessions that wait, and those of one commit.
+const MOST_KICKS: usize = 100_000;
+const KICKS_AT_ONCE: usize = 200;
 const TICKS_OF_AN_HOUR: u64 = 3600 / FLUSH_EVERY.as_secs();
 
 #[derive(Debug)]
@@ -72,6 +75,8 @@ struct Books {
     claims: VecDeque<Claim>,
     /// The same, by person.
     claiming: HashMap<PersonId, HashSet<DeviceKey>>,
+    /// Sessions that were ended.
+    kicks: VecDeque<Kick>,
 }
 
 #[derive(Debug)]
@@ -82,18 +87,18 @@ pub struct Recorder {
     news: Notify,
     /// One writer at a time, so that nothing is written twice.
     writing: tokio::sync::Mutex<()>,
-    unrecorded: IntGauge,
+    figures: metrics::Waiting,
 }
 
 impl Recorder {
-    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
+    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, figures: metrics::Waiting) -> Self {
         Recorder {
             keeper,
             clock,
             books: Mutex::default(),
             news: Notify::new(),
             writing: tokio::sync::Mutex::default(),
-            unrecorded,
+            figures,
         }
     }
 
@@ -142,6 +147,27 @@ impl Recorder {
             at,
             first: false,
         }));
+    }
+
+    /// Notes whose sessions were ended. That is done, whatever becomes of its record.
+    pub fn ended(&self, kicks: Vec<Kick>) {
+        if kicks.is_empty() {
+            return;
+        }
+        let mut books = self.books();
+        let room = MOST_KICKS.saturating_sub(books.kicks.len());
+        let lost = kicks.len().saturating_sub(room);
+        books.kicks.extend(kicks.into_iter().take(room));
+        self.figures.kicks.set(books.kicks.len() as i64);
+        drop(books);
+        if lost > 0 {
+            self.figures.kicks_lost.inc_by(lost as u64);
+            tracing::error!(
+                lost,
+                "too many ended sessions wait for the database; these stay without an entry in the record"
+            );
+        }
+        self.news.notify_one();
     }
 
     /// Gives what to wait for, if there is anything to wait for.
@@ -195,7 +221,7 @@ impl Recorder {
             late: false,
         };
         books.waiting.insert(fingerprint, waiting);
-        self.unrecorded.set(books.waiting.len() as i64);
+        self.figures.refusals.set(books.waiting.len() as i64);
         // Nobody is to be told or corrected for a stranger's sake, so its answer need not wait.
         if known_person {
             Some(waits)
@@ -212,7 +238,7 @@ impl Recorder {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let written = tokio::select! {
-                () = self.news.notified() => self.write_waiting().await,
+                () = self.news.notified() => self.write_news().await,
                 _ = ticks.tick() => {
                     ticked += 1;
                     if ticked.is_multiple_of(TICKS_OF_AN_HOUR) {
@@ -222,7 +248,7 @@ impl Recorder {
                 }
             };
             if let Err(error) = written {
-                tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
+                tracing::warn!(%error, "refusals and ended sessions can't be recorded now; they are kept and tried again");
                 tokio::time::sleep(PAUSE).await;
                 self.news.notify_one();
             }
@@ -231,9 +257,14 @@ impl Recorder {
 
     /// Writes everything that is not written yet.
     pub async fn flush(&self) -> Result<(), KeeperError> {
-        self.write_waiting().await?;
+        self.write_news().await?;
         self.write_claims().await?;
         self.write_repeats().await
+    }
+
+    async fn write_news(&self) -> Result<(), KeeperError> {
+        self.write_waiting().await?;
+        self.write_kicks().await
     }
 
     async fn commit(&self, change: Change) -> Result<(), KeeperError> {
@@ -262,7 +293,22 @@ impl Recorder {
             for refusal in batch {
                 books.written(refusal.fingerprint);
             }
-            self.unrecorded.set(books.waiting.len() as i64);
+            self.figures.refusals.set(books.waiting.len() as i64);
+        }
+    }
+
+    async fn write_kicks(&self) -> Result<(), KeeperError> {
+        let _one = self.writing.lock().await;
+        loop {
+            let first = |books: &Books| books.kicks.iter().take(KICKS_AT_ONCE).cloned().collect();
+            let batch: Vec<Kick> = first(&self.books());
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.commit(Change::Kicked(batch.clone())).await?;
+            let mut books = self.books();
+            books.kicks.drain(..batch.len());
+            self.figures.kicks.set(books.kicks.len() as i64);
         }
     }
 
