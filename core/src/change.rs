@@ -97,6 +97,9 @@ pub struct Kick {
     pub person: Option<PersonId>,
     /// Orders that refuse; none where a fallback does.
     pub orders: BTreeSet<OrderId>,
+    /// When, for it may be written down later; a gate of an earlier version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// A notice that a relay had taken came back: its person did not get it.
@@ -142,6 +145,14 @@ pub struct Forget {
     pub reason: String,
 }
 
+/// Somebody looked at what is known of people's devices, or of what is on them.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// `devices`, `refusal` or `verdict`.
+    pub what: &'static str,
+    pub people: BTreeSet<PersonId>,
+}
+
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Adds an operator or gives one other roles.
@@ -177,6 +188,8 @@ pub enum Change {
     Recognise(Recognition),
     OwnWord(OwnWord),
     Forget(Forget),
+    /// It changes nothing but the record.
+    Looked(Look),
     /// An order's next state. `was` is the row version that it was made from (`None`: a new order);
     /// another version in the database means that somebody was quicker.
     Order {
@@ -280,6 +293,11 @@ impl Change {
                 "device.forget".into(),
                 None,
                 json!({ "key": f.key, "person": f.person, "reason": f.reason }),
+            ),
+            Change::Looked(look) => say(
+                "person.look".into(),
+                None,
+                json!({ "what": look.what, "people": look.people }),
             ),
             Change::OwnWord(word) => say(
                 "device.recognise".into(),

@@ -65,6 +65,8 @@ pub struct ServerConfig {
     /// Whether `--as` is believed.
     pub trust_shell: bool,
     pub statements: Statements,
+    /// Web servers in front, whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// Who may read the statements of orders.
@@ -85,6 +87,7 @@ impl Default for ServerConfig {
             public_url: "http://127.0.0.1:8420".to_owned(),
             trust_shell: false,
             statements: Statements::default(),
+            proxies: Vec::new(),
         }
     }
 }

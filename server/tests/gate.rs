@@ -16,6 +16,8 @@ mod probe;
 mod record;
 #[path = "gate/references.rs"]
 mod references;
+#[path = "gate/sessions.rs"]
+mod sessions;
 mod support;
 
 use countermand_core::index::Mode;

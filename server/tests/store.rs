@@ -38,5 +38,7 @@ mod reports;
 mod seal;
 #[path = "store/stops.rs"]
 mod stops;
+#[path = "store/upgrade.rs"]
+mod upgrade;
 #[path = "store/workers.rs"]
 mod workers;

@@ -3,6 +3,8 @@
 //! A key is what a phone says of itself, and a phone can call itself anything. A claim of a key that is
 //! somebody else's opens nothing; it can only add a stricter reading (invariant 5).
 
+use std::collections::BTreeSet;
+
 use super::Index;
 use crate::fleet::{Claim, DeviceKey, Person};
 use crate::id::PersonId;
@@ -37,6 +39,15 @@ impl Index {
             let mut all = owners.chain(self.first_with(key).map(|p| p.id));
             all.any(|holder| holder != person)
         })
+    }
+
+    /// Every name by which a device of the person may come: those of their devices, and their claims.
+    pub fn keys_of(&self, person: PersonId) -> BTreeSet<DeviceKey> {
+        let devices = self.devices_of(person);
+        let known = devices.flat_map(|device| device.keys.iter().cloned());
+        let claims = self.claims.get(&person).into_iter().flatten();
+        let claimed = claims.filter_map(|key| key.parse().ok());
+        known.chain(claimed).collect()
     }
 
     /// Keys of a question that its person is not known to have: to be kept as that person's claims, if a

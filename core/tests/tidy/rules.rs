@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("failpoint", &[]),
     ("listen", &[]),
+    ("runtime", &[]),
     ("trust", &[]),
     ("store", &[]),
     ("live", &["store"]),

@@ -1,7 +1,7 @@
 //! What a door would be told, and what was known at a past refusal.
 
 use countermand_core::actor::{Act, Actor};
-use countermand_core::id::refusal_ref;
+use countermand_core::id::{PersonId, refusal_ref};
 use countermand_core::verdict::{Question, Verdict};
 use jiff::Timestamp;
 
@@ -29,8 +29,10 @@ impl App {
         at: Timestamp,
     ) -> Result<Decided> {
         self.authorise(actor, Act::LookUp).await?;
+        let verdict = self.live.view().verdict(question, at);
+        let whose = self.whose_are_seen(&verdict);
+        self.looked(actor, "verdict", whose).await?;
         let view = self.live.view();
-        let verdict = view.verdict(question, at);
         let person = verdict
             .person
             .and_then(|p| view.person(p))
@@ -59,6 +61,24 @@ impl App {
                 "no refusal goes by «{reference}»; a reference looks like R-7Q2M-4F and stands in what the person was shown"
             )));
         }
+        let mut people = Vec::new();
+        for one in &found {
+            people.extend(one.person);
+            let mut known: serde_json::Value = serde_json::from_str(&one.known).unwrap_or_default();
+            if let Ok(verdict) = serde_json::from_value(known["verdict"].take()) {
+                people.extend(self.whose_are_seen(&verdict));
+            }
+        }
+        self.looked(actor, "refusal", people).await?;
         Ok(found)
+    }
+
+    /// Whose apps a verdict shows: a key of two people's devices those of both, whoever asks.
+    fn whose_are_seen(&self, verdict: &Verdict) -> Vec<PersonId> {
+        let view = self.live.view();
+        let seen = verdict.because.iter().filter(|r| r.seen.is_some());
+        let owner = |device| view.device(device)?.person;
+        seen.filter_map(|r| r.device.and_then(owner).or(verdict.person))
+            .collect()
     }
 }

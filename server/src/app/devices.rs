@@ -106,6 +106,7 @@ impl App {
         if let Some(person) = person {
             let claims = self.store.claims_of_person(person).await?;
             let refusals = self.store.refusals_of(person).await?;
+            self.looked(actor, "devices", [person]).await?;
             let view = self.live.view();
             return Ok(Whose {
                 devices: view.devices_of(person).map(|d| known(&view, d)).collect(),
@@ -119,6 +120,14 @@ impl App {
             ))
         })?;
         let claims = self.store.claims_of_key(&key).await?;
+        let mut people: Vec<PersonId> = claims.iter().map(|claim| claim.person).collect();
+        people.extend(
+            self.live
+                .view()
+                .devices_called(&key)
+                .filter_map(|d| d.person),
+        );
+        self.looked(actor, "devices", people).await?;
         let view = self.live.view();
         Ok(Whose {
             devices: view.devices_called(&key).map(|d| known(&view, d)).collect(),

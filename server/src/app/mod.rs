@@ -10,6 +10,7 @@ pub mod draft;
 pub mod exempt;
 pub mod import;
 pub mod lints;
+mod looks;
 pub mod mode;
 pub mod notices;
 pub mod office;

@@ -37,7 +37,7 @@ impl Printer {
         let text = if self.json {
             serde_json::to_string_pretty(document).map_err(|e| Failure::failed(e.to_string()))?
         } else {
-            words()
+            wrapped(&words(), Table::new().width())
         };
         self.raw(&format!("{}\n", text.trim_end()))
     }
@@ -89,7 +89,20 @@ pub fn table(
     right: &[usize],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> String {
+    table_of(header, right, rows, None)
+}
+
+/// `width`: of the terminal, if it is not to be asked.
+fn table_of(
+    header: &[&str],
+    right: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    width: Option<u16>,
+) -> String {
     let mut table = Table::new();
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
@@ -103,12 +116,58 @@ pub fn table(
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
     }
+    let columns = table.column_count();
+    // Nothing follows it.
+    if let Some(last) = table.column_mut(columns.saturating_sub(1)) {
+        last.set_padding((u16::from(columns > 1), 0));
+    }
     for at in right {
         if let Some(column) = table.column_mut(*at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()
+}
+
+/// Broken at blanks where a line is longer than the terminal is wide: it would break it in the middle of a word. What
+/// is too long by itself, as an address, stays whole.
+fn wrapped(text: &str, width: Option<u16>) -> String {
+    let Some(width) = width.map(usize::from) else {
+        return text.to_owned();
+    };
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if seen(line) <= width {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let mut now = String::new();
+        for word in line.split(' ') {
+            if !now.is_empty() && seen(&now) + 1 + seen(word) > width {
+                lines.push(std::mem::take(&mut now));
+            } else if !now.is_empty() {
+                now.push(' ');
+            }
+            now.push_str(word);
+        }
+        lines.push(now);
+    }
+    lines.join("\n")
+}
+
+/// How many places a text takes: colours take none.
+fn seen(text: &str) -> usize {
+    let mut colour = false;
+    let shows = |c: &char| {
+        let was = colour;
+        colour = match c {
+            '\u{1b}' => true,
+            'm' if colour => false,
+            _ => colour,
+        };
+        !was && !colour
+    };
+    text.chars().filter(shows).count()
 }
 
 /// Text of others, without what could move the cursor or change colours.
@@ -146,5 +205,39 @@ mod tests {
             table(&["app", "devices"], &[1], rows),
             "app        devices\na                5\nlong [31m   25,000"
         );
+    }
+
+    #[test]
+    fn a_table_that_fits_the_terminal_breaks_no_word() {
+        let header = [
+            "",
+            "planned",
+            "claimed",
+            "in flight",
+            "accepted",
+            "rejected",
+            "unknown",
+            "cancelled",
+        ];
+        let row = ["corrections", "0", "0", "0", "3", "0", "0", "0"].map(str::to_owned);
+        let text = table_of(&header, &[1, 2, 3, 4, 5, 6, 7], [row.to_vec()], Some(80));
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        // What is set in stays so where its cell is broken.
+        let row = ["", "approve it (an approver who did not write it)", "a b"].map(str::to_owned);
+        let text = table_of(&[], &[], [row.to_vec()], Some(30));
+        assert!(text.lines().count() > 1, "{text}");
+        assert!(text.lines().all(|line| line.starts_with("  ")), "{text}");
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_blanks_for_a_terminal_alone() {
+        let text = "short\n\na line of words \u{1b}[1mbold\u{1b}[0m here\nhttps://a.test/very/long";
+        assert_eq!(wrapped(text, None), text);
+        assert_eq!(
+            wrapped(text, Some(16)),
+            "short\n\na line of words\n\u{1b}[1mbold\u{1b}[0m here\nhttps://a.test/very/long"
+        );
+        assert_eq!(wrapped(text, Some(20)), text.replace(" here", "\nhere"));
     }
 }

@@ -43,9 +43,11 @@ struct Front<'a> {
 impl Front<'_> {
     /// A request of the probe's, with nothing that could sign anybody in and nothing that changes anything.
     async fn ask(&self, probe: &Probe, forged: &[(&str, &str)]) -> Result<Reply, String> {
-        let path = match self.server.path.as_str() {
-            "" => phone(probe),
-            path => format!("{path}/?doctor={}", probe.device()),
+        // Anything but a refusal is only to be had as a phone.
+        let path = match (self.server.path.as_str(), probe.wish) {
+            ("", _) => phone(probe),
+            (path, Wish::Refuse) => format!("{path}/?doctor={}", probe.device()),
+            (path, _) => format!("{path}{}", phone(probe)),
         };
         let ca_file = self.visit.authority();
         // Below 14.0 a refusal is HTTP 403 with words; above it is a status in which no proof has room.

@@ -10,11 +10,8 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::PATIENCE;
 use crate::listen::Stream;
@@ -150,15 +147,10 @@ impl Server {
 
     /// A connection, encrypted if its scheme says so.
     pub async fn connect(&self, ca_file: Option<&Path>) -> Result<Box<dyn Stream>, String> {
-        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let tcp = tcp.map_err(|e| format!("no connection: {e}"))?;
-        if !self.encrypted {
-            return Ok(Box::new(tcp));
-        }
-        let tls = trust::client(ca_file).map_err(|what| format!("ca_file: {what}"))?;
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| "its name can't be checked against a certificate".to_owned())?;
-        let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await;
-        Ok(Box::new(stream.map_err(|e| format!("no encryption: {e}"))?))
+        let tls = match self.encrypted {
+            true => Some(trust::client(ca_file).map_err(|what| format!("ca_file: {what}"))?),
+            false => None,
+        };
+        trust::connect(&self.host, self.port, tls.map(Arc::new)).await
     }
 }

@@ -195,6 +195,11 @@ impl Gate {
         }
     }
 
+    /// Whether too little is known for a verdict.
+    pub(super) fn is_too_old(&self, now: Timestamp, age: Duration) -> bool {
+        age == Duration::MAX || self.config.max_view_age.after(now - age) < now
+    }
+
     /// The answer by the index alone.
     pub(super) fn judge(&self, asked: &Asked, now: Timestamp, age: Duration) -> Outcome {
         if age == Duration::MAX {
@@ -203,7 +208,7 @@ impl Gate {
         let view = self.live.view();
         let observing = view.settings().mode == Mode::Observe;
         let fresh_at = now - age;
-        if self.config.max_view_age.after(fresh_at) < now {
+        if self.is_too_old(now, age) {
             // What has been decided since is unknown. A door whose last view had nobody to refuse
             // stays open; for any other its owner has said what it does.
             return if observing || !enforces(&view, was_of(&view, fresh_at)) {

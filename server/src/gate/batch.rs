@@ -99,6 +99,9 @@ impl Batch {
         for claim in &mut self.claims {
             claim.at = claim.at.min(now);
         }
+        for kick in &mut self.kicked {
+            kick.at = kick.at.map(|at| at.min(now));
+        }
         let mut changes = Vec::new();
         // No write lasts longer than some tens of milliseconds.
         let refusals = self.refusals.chunks(100);

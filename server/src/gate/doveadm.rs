@@ -1,4 +1,4 @@
-//! Dovecot's doveadm HTTP API, as far as it ends sessions.
+//! Dovecot's doveadm HTTP API, as far as it tells who is connected, and ends sessions.
 //! <https://doc.dovecot.org/2.3/admin_manual/doveadm_http_api/>
 
 use std::time::Duration;
@@ -15,13 +15,16 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::sessions::Peer;
-use super::wire::{BASE64, doveadm as wire};
+use super::wire::BASE64;
+use super::wire::doveadm::{self as wire, Answer, Connection};
 use crate::config::DoveadmConfig;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where everybody is asked for.
+const PATIENCE_WITH_ALL: Duration = Duration::from_secs(15);
 
-/// Read no further.
-const LONGEST_ANSWER: usize = 1024 * 1024;
+/// Read no further: a hundred bytes for each of some hundred thousand connections.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DoveadmError {
@@ -33,9 +36,25 @@ pub enum DoveadmError {
     Status(u16),
     #[error("Dovecot answered what is no doveadm response")]
     NoResponse,
-    #[error("Dovecot could not end a session: {0}")]
+    #[error("Dovecot could not do it: {0}")]
     Failed(String),
 }
+
+impl DoveadmError {
+    /// For a metric.
+    pub fn why(&self) -> &'static str {
+        match self {
+            DoveadmError::TimedOut(..) => "timed_out",
+            DoveadmError::Lost(_) => "lost",
+            DoveadmError::Status(_) => "status",
+            DoveadmError::NoResponse => "garbled",
+            DoveadmError::Failed(_) => COMMAND,
+        }
+    }
+}
+
+/// Why one command failed where Dovecot answered: for a metric.
+pub(super) const COMMAND: &str = "command";
 
 pub struct Doveadm {
     /// Host and port.
@@ -60,41 +79,59 @@ impl Doveadm {
         })
     }
 
-    /// Ends all sessions of these peers. Who is not connected has none.
-    pub async fn kick(&self, peers: &[&Peer]) -> Result<(), DoveadmError> {
-        let commands: Vec<Value> = peers
-            .iter()
-            .enumerate()
-            .map(|(n, peer)| {
-                let remote = peer.remote.map(|ip| ip.to_string());
-                let mask: Vec<String> = [Some(literal(&peer.user)), remote]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                json!(["kick", { "mask": mask }, n.to_string()])
-            })
-            .collect();
-        let asked = timeout(PATIENCE, self.post(Value::Array(commands).to_string()));
-        let timed_out = |_| DoveadmError::TimedOut(self.address.clone(), PATIENCE);
-        let answer = asked.await.map_err(timed_out)??;
-        match wire::read(&answer, peers.len()) {
-            None => Err(DoveadmError::NoResponse),
-            Some(Some(what)) => Err(DoveadmError::Failed(what)),
-            Some(None) => Ok(()),
-        }
+    /// Ends all sessions of these peers, and tells of each what became of it.
+    pub(super) async fn kick(&self, peers: &[&Peer]) -> Result<Vec<Answer>, DoveadmError> {
+        let kick = |peer: &&Peer| {
+            let remote = peer.remote.map(|ip| ip.to_string());
+            let mask: Vec<String> = std::iter::once(literal(&peer.user)).chain(remote).collect();
+            ("kick", json!({ "mask": mask }))
+        };
+        self.run(peers.iter().map(kick).collect(), PATIENCE).await
+    }
+
+    /// Who is connected, one by one.
+    pub(super) async fn who(&self) -> Result<Vec<Connection>, DoveadmError> {
+        let all = json!({ "separateConnections": true });
+        let lines = self.done("who", all, PATIENCE_WITH_ALL).await?;
+        wire::connections(lines).ok_or(DoveadmError::NoResponse)
     }
 
     /// Asks who is connected under a name that nobody has: shows whether it answers, and takes our key.
     pub async fn greet(&self) -> Result<(), DoveadmError> {
-        let nobody = json!([["who", { "mask": ["nobody@doctor.invalid"] }, "0"]]);
-        let asked = timeout(PATIENCE, self.post(nobody.to_string()));
-        let timed_out = |_| DoveadmError::TimedOut(self.address.clone(), PATIENCE);
-        let answer = asked.await.map_err(timed_out)??;
-        match wire::read(&answer, 1) {
+        let nobody = json!({ "mask": ["nobody@doctor.invalid"] });
+        self.done("who", nobody, PATIENCE).await.map(|_| ())
+    }
+
+    /// One command, where it is one that can't fail for want of anybody.
+    async fn done(
+        &self,
+        name: &str,
+        parameters: Value,
+        patience: Duration,
+    ) -> Result<Value, DoveadmError> {
+        let mut answers = self.run(vec![(name, parameters)], patience).await?;
+        match answers.pop() {
+            Some(Answer::Done(value)) => Ok(value),
+            Some(Answer::Nobody) => Ok(Value::Array(Vec::new())),
+            Some(Answer::Failed(what)) => Err(DoveadmError::Failed(what)),
             None => Err(DoveadmError::NoResponse),
-            Some(Some(what)) => Err(DoveadmError::Failed(what)),
-            Some(None) => Ok(()),
         }
+    }
+
+    /// The answer to each command, in their order.
+    async fn run(
+        &self,
+        commands: Vec<(&str, Value)>,
+        patience: Duration,
+    ) -> Result<Vec<Answer>, DoveadmError> {
+        let count = commands.len();
+        let tagged = commands.into_iter().enumerate();
+        let tagged = tagged.map(|(n, (name, parameters))| json!([name, parameters, n.to_string()]));
+        let body = Value::Array(tagged.collect()).to_string();
+        let answer = timeout(patience, self.post(body)).await;
+        let timed_out = |_| DoveadmError::TimedOut(self.address.clone(), patience);
+        let answer = answer.map_err(timed_out)??;
+        wire::read(&answer, count).ok_or(DoveadmError::NoResponse)
     }
 
     async fn post(&self, body: String) -> Result<Bytes, DoveadmError> {

@@ -48,7 +48,10 @@ pub(super) async fn policy(State(gate): State<Arc<Gate>>, request: Request) -> R
     let (outcome, _) = gate.answer(Route::Dovecot, &asked, began).await;
     match outcome {
         // auth_policy_reject_on_fail decides.
-        Outcome::NoVerdict(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+        Outcome::NoVerdict(why) => {
+            gate.sessions.had_no_verdict();
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
         Outcome::Answer(answer) if answer.decision == Decision::Deny => {
             say(wire::refuse(&answer.line))
         }

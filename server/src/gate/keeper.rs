@@ -37,14 +37,8 @@ impl Keeper {
         }
     }
 
-    /// It is on disk when this returns.
-    pub(super) async fn commit(&self, commit: Commit) -> Result<(), KeeperError> {
-        let installation = self.installation();
-        self.commit_of(installation.as_deref(), commit).await
-    }
-
-    /// The same for what was found out about people of that installation.
-    pub(super) async fn commit_of(
+    /// It is on disk when this returns. `installation`: whose people are meant.
+    pub(super) async fn commit(
         &self,
         installation: Option<&str>,
         commit: Commit,

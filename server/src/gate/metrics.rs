@@ -101,11 +101,21 @@ pub struct Metrics {
     pub view_version: IntGauge,
     /// Requests that could not be read for certain.
     pub unreadable: IntCounter,
-    /// Refusals that wait to be put on record.
-    pub unrecorded: IntGauge,
-    /// Sessions that were ended because their verdict turned, and tries that failed.
+    /// What waits to be put on record.
+    pub waiting: Waiting,
+    /// Sessions that were ended because their verdict turned, and tries that failed, by why.
     pub kicked: IntCounter,
-    pub kicks_failed: IntCounter,
+    kicks_failed: IntCounterVec,
+    /// Verdicts that open sessions have cost.
+    pub sessions_judged: IntCounter,
+}
+
+/// What waits to be put on record, and what found no room to wait.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub refusals: IntGauge,
+    pub kicks: IntGauge,
+    pub kicks_lost: IntCounter,
 }
 
 impl Metrics {
@@ -139,17 +149,34 @@ impl Metrics {
             "countermand_gate_unreadable_total",
             "Questions that could not be read for certain",
         )?;
-        let unrecorded = IntGauge::new(
-            "countermand_gate_refusals_waiting",
-            "Refusals that wait to be put on record",
-        )?;
+        let waiting = Waiting {
+            refusals: IntGauge::new(
+                "countermand_gate_refusals_waiting",
+                "Refusals that wait to be put on record",
+            )?,
+            kicks: IntGauge::new(
+                "countermand_gate_kicks_waiting",
+                "Ended mail sessions that wait to be put on record",
+            )?,
+            kicks_lost: IntCounter::new(
+                "countermand_gate_kicks_unrecorded_total",
+                "Ended mail sessions that are on no record, since too many waited for it",
+            )?,
+        };
         let kicked = IntCounter::new(
             "countermand_gate_kicked_total",
             "Peers whose mail sessions were ended because their verdict turned",
         )?;
-        let kicks_failed = IntCounter::new(
-            "countermand_gate_kicks_failed_total",
-            "Times that the mail server could not be told to end sessions",
+        let kicks_failed = IntCounterVec::new(
+            Opts::new(
+                "countermand_gate_kicks_failed_total",
+                "Times that the mail server could not be told to end sessions, or failed to end one, by why",
+            ),
+            &["why"],
+        )?;
+        let sessions_judged = IntCounter::new(
+            "countermand_gate_sessions_judged_total",
+            "Verdicts on mail sessions that are open",
         )?;
         registry.register(Box::new(kicked.clone()))?;
         registry.register(Box::new(kicks_failed.clone()))?;
@@ -158,7 +185,10 @@ impl Metrics {
         registry.register(Box::new(view_age.clone()))?;
         registry.register(Box::new(view_version.clone()))?;
         registry.register(Box::new(unreadable.clone()))?;
-        registry.register(Box::new(unrecorded.clone()))?;
+        registry.register(Box::new(waiting.refusals.clone()))?;
+        registry.register(Box::new(waiting.kicks.clone()))?;
+        registry.register(Box::new(waiting.kicks_lost.clone()))?;
+        registry.register(Box::new(sessions_judged.clone()))?;
 
         let mut meters = Vec::new();
         for route in Route::ALL {
@@ -180,10 +210,15 @@ impl Metrics {
             view_age,
             view_version,
             unreadable,
-            unrecorded,
+            waiting,
             kicked,
             kicks_failed,
+            sessions_judged,
         })
+    }
+
+    pub fn kick_failed(&self, why: &str, times: u64) {
+        self.kicks_failed.with_label_values(&[why]).inc_by(times);
     }
 
     pub fn count(

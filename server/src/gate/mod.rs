@@ -12,6 +12,7 @@ pub mod feed;
 pub mod follow;
 mod http;
 mod keeper;
+pub mod kick;
 pub mod metrics;
 mod nginx_mail;
 pub mod page;
@@ -101,7 +102,6 @@ pub struct Gate {
     public_url: String,
     page: RefusedPage,
     recorder: Recorder,
-    keeper: Keeper,
     sessions: Sessions,
     /// The mail server that can be told to end a session.
     doveadm: Option<Doveadm>,
@@ -135,11 +135,10 @@ impl Gate {
     ) -> Arc<Gate> {
         let metrics = Metrics::new().expect("the metrics have valid names");
         let keeper = keeper.into();
-        let recorder = Recorder::new(keeper.clone(), clock.clone(), metrics.unrecorded.clone());
+        let recorder = Recorder::new(keeper, clock.clone(), metrics.waiting.clone());
         Arc::new(Gate {
             live,
             clock,
-            keeper,
             sessions: Sessions::default(),
             doveadm: Doveadm::new(&config.doveadm),
             config,

@@ -5,8 +5,9 @@
 //! carries a proof that only they can give. A probe is answered apart from all verdicts: it is neither
 //! counted nor written down, in observe mode and with the doors open too.
 //!
-//! A name can be copied from a log, so one that asks for anything but a refusal is of use for two minutes
-//! only; a refusal does no harm to whoever asks for it.
+//! A name can be copied from a log, and a door that is open without a verdict would be open to whoever asks
+//! for none. So that wish counts where nobody gains by it: for two minutes, and only where the name is all that
+//! the question names, as its device or as its person. A refusal does no harm to whoever asks for it.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -17,6 +18,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
+use super::wire::headers::GateRequest;
+use super::wire::nginx_mail::MailProxyRequest;
 use super::{Gate, no_verdict, stranger};
 
 const PREFIX: &str = "doctor";
@@ -128,6 +131,11 @@ impl Probe {
         format!("{}@{DOMAIN}", self.name)
     }
 
+    /// Whether it is that person. Some mail servers know their people without the domain.
+    fn is_called(&self, person: &str) -> bool {
+        person == self.person() || person == self.name
+    }
+
     fn is_fresh(&self, now: Timestamp) -> bool {
         (now.as_second() - self.made).abs() <= FRESH
     }
@@ -180,9 +188,9 @@ pub(super) struct NoVerdict;
 
 impl Gate {
     /// The probe in a text, with what is to be done with it now.
-    fn probe(&self, text: &str) -> Option<Probe> {
+    fn probe(&self, text: &str, is_all: impl FnOnce(&Probe) -> bool) -> Option<Probe> {
         let mut probe = Probe::find(&self.config.secret, text)?;
-        if !probe.is_fresh(self.clock.now()) {
+        if !probe.is_fresh(self.clock.now()) || !is_all(&probe) {
             probe.wish = Wish::Refuse;
         }
         Some(probe)
@@ -190,7 +198,8 @@ impl Gate {
 
     /// A login by that name: `None` if it is no probe, else what its refusal says, or that there is no verdict.
     pub(super) fn probed_login(&self, name: Option<&str>) -> Option<Result<String, NoVerdict>> {
-        let probe = self.probe(name?)?;
+        let name = name?;
+        let probe = self.probe(name, |probe| probe.is_called(name))?;
         Some(match probe.wish {
             Wish::Refuse => Ok(self.line(&probe, &HeaderMap::new())),
             Wish::NoVerdict | Wish::Unknown => Err(NoVerdict),
@@ -225,12 +234,38 @@ impl Gate {
         let texts = places.filter_map(|value| value.to_str().ok());
         let probe = std::iter::once(call)
             .chain(texts)
-            .find_map(|t| self.probe(t))?;
+            .find_map(|text| self.probe(text, |probe| is_all_of(request, probe)))?;
         Some(match probe.wish {
             Wish::NoVerdict => no_verdict(),
             Wish::Unknown => stranger(),
             Wish::Refuse => refused(request, self.line(&probe, request.headers())),
         })
+    }
+}
+
+/// Whether the question, as its door reads it, names nobody and nothing but the probe: else it may be that of
+/// somebody who can sign in.
+fn is_all_of(request: &Request, probe: &Probe) -> bool {
+    let (path, headers) = (request.uri().path(), request.headers());
+    if path.starts_with("/gate/nginx-mail") {
+        let read = MailProxyRequest::read(headers);
+        return read.is_ok_and(|read| {
+            read.keys.is_empty() && read.login.is_some_and(|login| probe.is_called(&login))
+        });
+    }
+    // `/gate/http` of `/gate/http/Microsoft-Server-ActiveSync`.
+    let mut parts = path.match_indices('/').skip(2);
+    let route = parts.next().map_or(path, |(end, _)| &path[..end]);
+    let call = request.uri().path_and_query().map_or("", |c| c.as_str());
+    let Ok(read) = GateRequest::read(route, call, headers) else {
+        return false;
+    };
+    match read.person {
+        Some(person) => probe.is_called(&person),
+        None => {
+            let mut ways = headers.get_all("authorization").iter();
+            ways.all(|way| way.is_empty()) && read.keys == [format!("eas:{}", probe.name)]
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Puts refusals on record: who is refused a first time is written down before the answer leaves,
-//! so that the reference can be looked up and a later correction finds its way.
+//! Puts refusals on record, and whose sessions were ended: who is refused a first time is written down before
+//! the answer leaves, so that the reference can be looked up and a later correction finds its way.
 //!
 //! The verdict never waits for the database, and the answer only so long. What could not be written
 //! by then stays in a bounded queue and is tried again; it is lost only with the process. Whose refusal finds no
@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countermand_core::actor::Actor;
-use countermand_core::change::{Change, Commit, Refusal, RefusedAgain};
+use countermand_core::change::{Change, Commit, Kick, Refusal, RefusedAgain};
 use countermand_core::fleet::{Claim, DeviceKey};
 use countermand_core::id::{OrderId, PersonId};
 use jiff::Timestamp;
-use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
 use super::keeper::{Keeper, KeeperError};
+use super::metrics;
 use crate::clock::Clock;
 
 /// How long an answer waits for its record.
@@ -49,6 +49,9 @@ const MOST_CAUSES_OF_STRANGERS: u32 = 1_000;
 /// Claims that wait; what is left out comes again with its phone.
 const MOST_CLAIMS: usize = 20_000;
 const MOST_CLAIMS_OF_ONE: usize = 10;
+/// Ended sessions that wait, and those of one commit.
+const MOST_KICKS: usize = 100_000;
+const KICKS_AT_ONCE: usize = 200;
 const TICKS_OF_AN_HOUR: u64 = 3600 / FLUSH_EVERY.as_secs();
 
 #[derive(Debug)]
@@ -98,6 +101,8 @@ struct Books {
     claims: VecDeque<Claim>,
     /// The same, by person.
     claiming: HashMap<PersonId, HashSet<DeviceKey>>,
+    /// Sessions that were ended.
+    kicks: VecDeque<Kick>,
 }
 
 #[derive(Debug)]
@@ -109,11 +114,11 @@ pub struct Recorder {
     news: Notify,
     /// One writer at a time, so that nothing is written twice.
     writing: tokio::sync::Mutex<()>,
-    unrecorded: IntGauge,
+    figures: metrics::Waiting,
 }
 
 impl Recorder {
-    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, unrecorded: IntGauge) -> Self {
+    pub fn new(keeper: Keeper, clock: Arc<dyn Clock>, figures: metrics::Waiting) -> Self {
         Recorder {
             keeper,
             clock,
@@ -121,7 +126,7 @@ impl Recorder {
             books: Mutex::default(),
             news: Notify::new(),
             writing: tokio::sync::Mutex::default(),
-            unrecorded,
+            figures,
         }
     }
 
@@ -179,6 +184,29 @@ impl Recorder {
         }));
     }
 
+    /// Notes whose sessions were ended. That is done, whatever becomes of its record.
+    pub fn ended(&self, kicks: Vec<Kick>) {
+        if kicks.is_empty() {
+            return;
+        }
+        let Some(mut books) = self.books_of(&self.keeper.installation()) else {
+            return;
+        };
+        let room = MOST_KICKS.saturating_sub(books.kicks.len());
+        let lost = kicks.len().saturating_sub(room);
+        books.kicks.extend(kicks.into_iter().take(room));
+        self.figures.kicks.set(books.kicks.len() as i64);
+        drop(books);
+        if lost > 0 {
+            self.figures.kicks_lost.inc_by(lost as u64);
+            tracing::error!(
+                lost,
+                "too many ended sessions wait for the database; these stay without an entry in the record"
+            );
+        }
+        self.news.notify_one();
+    }
+
     /// The books, unless these are no longer facts of the installation that we follow. What stands there of
     /// another one is forgotten: its numbers mean other people now, and what was told of them is told anew.
     fn books_of(&self, installation: &Option<Arc<str>>) -> Option<MutexGuard<'_, Books>> {
@@ -194,11 +222,14 @@ impl Recorder {
                     "the main server's database was restored from a backup; refusals that waited to be put on record were of before, and are lost"
                 );
             }
+            let kicks = books.kicks.len() as u64;
+            self.figures.kicks_lost.inc_by(kicks);
             *books = Books {
                 installation: installation.clone(),
                 ..Books::default()
             };
-            self.unrecorded.set(0);
+            self.figures.refusals.set(0);
+            self.figures.kicks.set(0);
         }
         Some(books)
     }
@@ -262,7 +293,7 @@ impl Recorder {
             late: false,
         };
         books.waiting.insert(fingerprint, waiting);
-        self.unrecorded.set(books.waiting.len() as i64);
+        self.figures.refusals.set(books.waiting.len() as i64);
         // Nobody is to be told or corrected for a stranger's sake, so its answer need not wait.
         if known_person {
             Noted::Waits(waits)
@@ -279,7 +310,7 @@ impl Recorder {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let written = tokio::select! {
-                () = self.news.notified() => self.write_waiting().await,
+                () = self.news.notified() => self.write_news().await,
                 _ = ticks.tick() => {
                     ticked += 1;
                     if ticked.is_multiple_of(TICKS_OF_AN_HOUR) {
@@ -292,7 +323,7 @@ impl Recorder {
                 Ok(()) => said = false,
                 Err(error) => {
                     if !std::mem::replace(&mut said, true) {
-                        tracing::warn!(%error, "refusals can't be recorded now; they are kept and tried again");
+                        tracing::warn!(%error, "refusals and ended sessions can't be recorded now; they are kept and tried again");
                     }
                     tokio::time::sleep(PAUSE).await;
                     self.news.notify_one();
@@ -303,9 +334,14 @@ impl Recorder {
 
     /// Writes everything that is not written yet.
     pub async fn flush(&self) -> Result<(), KeeperError> {
-        self.write_waiting().await?;
+        self.write_news().await?;
         self.write_claims().await?;
         self.write_repeats().await
+    }
+
+    async fn write_news(&self) -> Result<(), KeeperError> {
+        self.write_waiting().await?;
+        self.write_kicks().await
     }
 
     async fn commit(&self, installation: Option<&str>, change: Change) -> Result<(), KeeperError> {
@@ -314,7 +350,7 @@ impl Recorder {
             at: self.clock.now(),
             change,
         };
-        self.keeper.commit_of(installation, commit).await
+        self.keeper.commit(installation, commit).await
     }
 
     async fn write_waiting(&self) -> Result<(), KeeperError> {
@@ -339,7 +375,29 @@ impl Recorder {
             for refusal in batch {
                 books.written(refusal.fingerprint);
             }
-            self.unrecorded.set(books.waiting.len() as i64);
+            self.figures.refusals.set(books.waiting.len() as i64);
+        }
+    }
+
+    async fn write_kicks(&self) -> Result<(), KeeperError> {
+        let _one = self.writing.lock().await;
+        loop {
+            let (whose, batch): (_, Vec<Kick>) = {
+                let books = self.books();
+                let batch = books.kicks.iter().take(KICKS_AT_ONCE).cloned().collect();
+                (books.installation.clone(), batch)
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.commit(whose.as_deref(), Change::Kicked(batch.clone()))
+                .await?;
+            let mut books = self.books();
+            if books.installation != whose {
+                continue;
+            }
+            books.kicks.drain(..batch.len());
+            self.figures.kicks.set(books.kicks.len() as i64);
         }
     }
 
@@ -432,131 +490,4 @@ impl Books {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use countermand_core::verdict::GatePolicy;
-
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::gate::spool::Spool;
-    use crate::live::Live;
-    use crate::live::part::Part;
-
-    struct Desk {
-        live: Arc<Live>,
-        recorder: Recorder,
-        folder: tempfile::TempDir,
-    }
-
-    fn become_of(live: &Live, installation: &str) {
-        let part = Part {
-            since: None,
-            version: 1,
-            installation: installation.to_owned(),
-            policy: GatePolicy::default(),
-            facts: Vec::new(),
-        };
-        live.feed(part, Timestamp::UNIX_EPOCH);
-    }
-
-    impl Desk {
-        /// With room for so many files, and so many refusals in memory.
-        fn new(most_files: usize, most_waiting: usize) -> Desk {
-            let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
-            let live = Live::to_be_fed(clock.clone());
-            become_of(&live, "first");
-            let folder = tempfile::tempdir().unwrap();
-            let spool = Spool::with_room(folder.path(), most_files, live.clone()).unwrap();
-            let unrecorded = IntGauge::new("waiting", "waiting").unwrap();
-            let recorder = Recorder {
-                most_waiting,
-                ..Recorder::new(Keeper::Spool(spool), clock, unrecorded)
-            };
-            Desk {
-                live,
-                recorder,
-                folder,
-            }
-        }
-
-        fn note_of(&self, installation: &str, fingerprint: u64, certain: bool) -> Noted {
-            let cause = Cause {
-                fingerprint,
-                at: Timestamp::UNIX_EPOCH,
-                nameless: false,
-                installation: Some(installation.into()),
-            };
-            self.recorder.note(cause, || Refusal {
-                fingerprint,
-                at: Timestamp::UNIX_EPOCH,
-                person: Some(PersonId(7)),
-                certain,
-                missing: None,
-                orders: BTreeSet::new(),
-                known: "{}".to_owned(),
-            })
-        }
-
-        fn note(&self, fingerprint: u64) -> Noted {
-            self.note_of("first", fingerprint, true)
-        }
-
-        /// What is in the spool, as text.
-        fn kept(&self) -> String {
-            let files = std::fs::read_dir(self.folder.path()).unwrap();
-            files
-                .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-                .collect()
-        }
-    }
-
-    #[tokio::test]
-    async fn inv_23_nobody_is_refused_whose_refusal_nothing_keeps() {
-        let desk = Desk::new(1, 4);
-        assert!(matches!(desk.note(1), Noted::Waits(_)));
-        desk.recorder.flush().await.unwrap();
-        for fingerprint in 2..=5 {
-            assert!(matches!(desk.note(fingerprint), Noted::Waits(_)));
-        }
-        desk.recorder.flush().await.unwrap_err();
-        assert!(matches!(desk.note(1), Noted::NeedNotWait), "it is on disk");
-        assert!(matches!(desk.note(2), Noted::Waits(_)), "it is in memory");
-        assert!(matches!(desk.note(6), Noted::Unkept));
-        assert!(matches!(desk.note(6), Noted::Unkept), "and is not known");
-        assert!(
-            matches!(desk.note_of("first", 7, false), Noted::NeedNotWait),
-            "no correction is owed to a name that somebody made up"
-        );
-    }
-
-    #[tokio::test]
-    async fn names_that_nobody_vouched_for_leave_room() {
-        let desk = Desk::new(1, 4);
-        for fingerprint in 1..=10 {
-            desk.note_of("first", fingerprint, false);
-        }
-        assert!(matches!(desk.note(11), Noted::Waits(_)));
-        assert!(matches!(desk.note(12), Noted::Waits(_)));
-        assert!(matches!(desk.note(13), Noted::Unkept));
-    }
-
-    #[tokio::test]
-    async fn inv_23_after_a_restore_refusals_are_told_anew_and_none_of_before_stands_for_others() {
-        let desk = Desk::new(10, 10);
-        desk.note(1);
-        desk.recorder.flush().await.unwrap();
-        assert!(matches!(desk.note(1), Noted::NeedNotWait));
-        desk.note(2);
-        become_of(&desk.live, "second");
-        assert!(
-            matches!(desk.note(3), Noted::Unkept),
-            "it was judged by facts that are no more"
-        );
-        assert!(matches!(desk.note_of("second", 1, true), Noted::Waits(_)));
-        desk.recorder.flush().await.unwrap();
-        let kept = desk.kept();
-        assert_eq!(kept.matches("\"first\"").count(), 1, "{kept}");
-        assert_eq!(kept.matches("\"second\"").count(), 1, "{kept}");
-        assert!(!kept.contains("\"fingerprint\":2"), "{kept}");
-    }
-}
+mod tests;

@@ -33,7 +33,7 @@ impl fmt::Debug for Desk {
 }
 
 /// Mails that were written before their claims were begun.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Drafts {
     /// Of the office, before the first was written.
     version: i64,
@@ -98,6 +98,14 @@ impl Desk {
             }
         }
         drafts
+    }
+
+    /// The mail of a claim that is begun: its draft, where that still holds.
+    pub async fn finished(&self, drafts: &mut Drafts, claim: &Claim) -> Result<Outgoing, NoMail> {
+        match drafts.take(self, claim) {
+            Some(draft) => Ok(draft),
+            None => self.mail(claim).await,
+        }
     }
 
     pub async fn mail(&self, claim: &Claim) -> Result<Outgoing, NoMail> {

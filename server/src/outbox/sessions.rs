@@ -355,11 +355,7 @@ async fn deliver(
     let mut all = Vec::with_capacity(claims.len());
     let (mut batch, mut offered) = (Vec::new(), Vec::new());
     for claim in claims {
-        let mail = match drafts.take(desk, &claim) {
-            Some(draft) => Ok(draft),
-            None => desk.mail(&claim).await,
-        };
-        match mail {
+        match desk.finished(&mut drafts, &claim).await {
             Ok(mail) => {
                 batch.push(mail);
                 offered.push(claim);
@@ -432,3 +428,7 @@ fn settled(desk: &Desk, claim: Claim, outcome: transport::Outcome) -> Settled {
         detail,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

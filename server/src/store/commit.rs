@@ -80,7 +80,7 @@ impl Store {
             // The files are in place already; this writes it down.
             Change::Restored { .. } => {}
             // The record is all that it leaves.
-            Change::NoticeTested { .. } => {}
+            Change::NoticeTested { .. } | Change::Looked(_) => {}
             Change::Attestation(attestation) => {
                 orders::save_attestation(&mut write, attestation).await?
             }

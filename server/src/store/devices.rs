@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, micros, one_of, parse, time, values};
+use super::rows::{AT_ONCE, micros, numbered, one_of, parse, time, values};
 use super::words::{self, Reported};
 use super::write::Write;
 use super::{Result, Store, StoreError, people};
@@ -56,40 +56,11 @@ fn device(row: &AnyRow) -> Result<Device> {
 
 /// The devices with these numbers; all of them, if there are none.
 pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[DeviceId]>) -> Result<Vec<Device>> {
-    let (mut rows, mut keys) = (Vec::new(), Vec::new());
-    match ids {
-        None => {
-            rows = sqlx::query(COLUMNS).fetch_all(&mut *db).await?;
-            keys = sqlx::query("SELECT device, text FROM device_key")
-                .fetch_all(&mut *db)
-                .await?;
-        }
-        Some(ids) => {
-            for chunk in ids.chunks(AT_ONCE) {
-                let sql = one_of(&format!("{COLUMNS} WHERE id IN"), 1, chunk.len(), "");
-                rows.extend(
-                    chunk
-                        .iter()
-                        .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)))
-                        .fetch_all(&mut *db)
-                        .await?,
-                );
-                let sql = one_of(
-                    "SELECT device, text FROM device_key WHERE device IN",
-                    1,
-                    chunk.len(),
-                    "",
-                );
-                keys.extend(
-                    chunk
-                        .iter()
-                        .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)))
-                        .fetch_all(&mut *db)
-                        .await?,
-                );
-            }
-        }
-    }
+    let numbers: Option<Vec<i64>> = ids.map(|ids| ids.iter().map(|id| i64::from(id.0)).collect());
+    let numbers = numbers.as_deref();
+    let rows = numbered(db, COLUMNS, "id", numbers).await?;
+    let named = "SELECT device, text FROM device_key";
+    let keys = numbered(db, named, "device", numbers).await?;
     let mut devices: BTreeMap<DeviceId, Device> = BTreeMap::new();
     for row in &rows {
         let device = device(row)?;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/0004_channels.sql")),
     (5, include_str!("../../migrations/0005_devices.sql")),
     (6, include_str!("../../migrations/0006_words.sql")),
+    (7, include_str!("../../migrations/0007_serials.sql")),
 ];
 
 /// The number of the newest tables that this program knows.

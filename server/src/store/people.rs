@@ -8,7 +8,7 @@ use countermand_core::join::take_row;
 use sqlx::{AnyConnection, Row};
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, from_json, one_of, to_json, values};
+use super::rows::{AT_ONCE, from_json, numbered, one_of, to_json, values};
 use super::write::Write;
 use super::{Result, StoreError};
 
@@ -38,60 +38,25 @@ pub(super) async fn by_address(
 
 /// The people with these numbers; all of them, if there are none.
 pub(super) async fn load(db: &mut AnyConnection, ids: Option<&[PersonId]>) -> Result<Vec<Person>> {
+    const COLUMNS: &str = "SELECT id, email, name, groups, locale, time_zone FROM person";
+    const ADDRESSES: &str = "SELECT address, person FROM person_address";
+    let numbers: Option<Vec<i64>> = ids.map(|ids| ids.iter().map(|id| i64::from(id.0)).collect());
+    let numbers = numbers.as_deref();
     let mut people: BTreeMap<i64, Person> = BTreeMap::new();
-    let mut take = |rows: Vec<sqlx::any::AnyRow>| -> Result<()> {
-        for row in rows {
-            let id: i64 = row.try_get("id")?;
-            let person = Person {
-                id: PersonId(id as u32),
-                email: row.try_get("email")?,
-                aliases: BTreeSet::new(),
-                name: row.try_get("name")?,
-                groups: from_json(row.try_get("groups")?)?,
-                locale: row.try_get("locale")?,
-                time_zone: row.try_get("time_zone")?,
-            };
-            people.insert(id, person);
-        }
-        Ok(())
-    };
-    let mut addresses = Vec::new();
-    match ids {
-        None => {
-            take(
-                sqlx::query("SELECT id, email, name, groups, locale, time_zone FROM person")
-                    .fetch_all(&mut *db)
-                    .await?,
-            )?;
-            addresses = sqlx::query("SELECT address, person FROM person_address")
-                .fetch_all(&mut *db)
-                .await?;
-        }
-        Some(ids) => {
-            for chunk in ids.chunks(AT_ONCE) {
-                let sql = one_of(
-                    "SELECT id, email, name, groups, locale, time_zone FROM person WHERE id IN",
-                    1,
-                    chunk.len(),
-                    "",
-                );
-                let query = chunk
-                    .iter()
-                    .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
-                take(query.fetch_all(&mut *db).await?)?;
-                let sql = one_of(
-                    "SELECT address, person FROM person_address WHERE person IN",
-                    1,
-                    chunk.len(),
-                    "",
-                );
-                let query = chunk
-                    .iter()
-                    .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
-                addresses.extend(query.fetch_all(&mut *db).await?);
-            }
-        }
+    for row in numbered(db, COLUMNS, "id", numbers).await? {
+        let id: i64 = row.try_get("id")?;
+        let person = Person {
+            id: PersonId(id as u32),
+            email: row.try_get("email")?,
+            aliases: BTreeSet::new(),
+            name: row.try_get("name")?,
+            groups: from_json(row.try_get("groups")?)?,
+            locale: row.try_get("locale")?,
+            time_zone: row.try_get("time_zone")?,
+        };
+        people.insert(id, person);
     }
+    let addresses = numbered(db, ADDRESSES, "person", numbers).await?;
     for row in addresses {
         let address: String = row.try_get("address")?;
         if let Some(person) = people.get_mut(&row.try_get::<i64, _>("person")?)

@@ -28,7 +28,7 @@ pub struct StoredRefusal {
 pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> {
     let mut new = std::collections::BTreeSet::new();
     for refusal in refusals {
-        sqlx::query("INSERT INTO refusal (fingerprint, reference, person, first_at, last_at, times, known) VALUES ($1, $2, $3, $4, $4, 1, $5) ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at, times = refusal.times + 1")
+        sqlx::query("INSERT INTO refusal (fingerprint, reference, person, first_at, last_at, times, known) VALUES ($1, $2, $3, $4, $4, 1, $5) ON CONFLICT (fingerprint) DO UPDATE SET first_at = CASE WHEN excluded.first_at < refusal.first_at THEN excluded.first_at ELSE refusal.first_at END, last_at = CASE WHEN excluded.last_at > refusal.last_at THEN excluded.last_at ELSE refusal.last_at END, times = refusal.times + 1")
             .bind(format!("{:016x}", refusal.fingerprint))
             .bind(refusal_ref(refusal.fingerprint))
             .bind(refusal.person.map(|p| i64::from(p.0)))
@@ -51,14 +51,15 @@ pub(super) async fn save(write: &mut Write, refusals: &[Refusal]) -> Result<()> 
                 new.insert(*order);
             }
             if refusal.certain {
-                // The newest: whoever is told of it reads what was the matter last. But an unknown device
-                // stays one to have recognised.
+                // What was the matter last is what they are told, and a gate that was alone tells of older ones
+                // later. But an unknown device stays one to have recognised.
                 let unknown = refusal.missing == Some(Fallback::UnknownDevice);
-                sqlx::query("UPDATE refused SET fallback = $3, unknown_device = CASE WHEN $4 = 1 THEN 1 ELSE unknown_device END WHERE order_id = $1 AND person = $2")
+                sqlx::query("UPDATE refused SET fallback = CASE WHEN COALESCE(fallback_at, $5) <= $5 THEN $3 ELSE fallback END, fallback_at = CASE WHEN COALESCE(fallback_at, $5) <= $5 THEN $5 ELSE fallback_at END, unknown_device = CASE WHEN $4 = 1 THEN 1 ELSE unknown_device END WHERE order_id = $1 AND person = $2")
                     .bind(order.to_string())
                     .bind(i64::from(person.0))
                     .bind(refusal.missing.map(Fallback::as_str))
                     .bind(i64::from(unknown))
+                    .bind(micros(refusal.at))
                     .execute(write.db())
                     .await?;
             }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::{Result, StoreError};
 
@@ -40,6 +41,27 @@ pub(super) fn one_of(before: &str, first: usize, n: usize, after: &str) -> Asser
     sql.push_str(") ");
     sql.push_str(after);
     AssertSqlSafe(sql)
+}
+
+/// The rows of `select` in which `column` is one of the numbers; all of them, if there are none.
+pub(super) async fn numbered(
+    db: &mut AnyConnection,
+    select: &str,
+    column: &str,
+    numbers: Option<&[i64]>,
+) -> Result<Vec<AnyRow>> {
+    let Some(numbers) = numbers else {
+        let all = AssertSqlSafe(select.to_owned());
+        return Ok(sqlx::query(all).fetch_all(db).await?);
+    };
+    let mut rows = Vec::new();
+    for chunk in numbers.chunks(AT_ONCE) {
+        let before = format!("{select} WHERE {column} IN");
+        let sql = one_of(&before, 1, chunk.len(), "");
+        let query = chunk.iter().fold(sqlx::query(sql), |q, n| q.bind(*n));
+        rows.extend(query.fetch_all(&mut *db).await?);
+    }
+    Ok(rows)
 }
 
 /// `before VALUES ($1, $2), ($3, $4) … after` for `rows` rows of `columns` values, the first of which

@@ -8,7 +8,7 @@ use countermand_core::join::{self, Given};
 use sqlx::Row;
 
 use super::follow::Touched;
-use super::rows::{AT_ONCE, one_of};
+use super::rows::numbered;
 use super::write::Write;
 use super::{Result, StoreError, devices};
 
@@ -43,33 +43,23 @@ pub(super) async fn outweighed(
     reported: &BTreeMap<DeviceId, Reported>,
     devices: &BTreeMap<DeviceId, Device>,
 ) -> Result<()> {
-    let all: Vec<DeviceId> = reported.keys().copied().collect();
-    for chunk in all.chunks(AT_ONCE) {
-        let sql = one_of(
-            "SELECT device, canonical FROM device_word WHERE device IN",
-            1,
-            chunk.len(),
-            "",
-        );
-        let query = chunk
-            .iter()
-            .fold(sqlx::query(sql), |q, id| q.bind(i64::from(id.0)));
-        for row in query.fetch_all(write.db()).await? {
-            let id = DeviceId(row.try_get::<i64, _>("device")? as u32);
-            let canonical: &str = row.try_get("canonical")?;
-            let Some(said) = reported.get(&id) else {
-                continue;
-            };
-            let now = devices.get(&id).and_then(|device| device.person);
-            let named = said.person.is_some() && said.person == now;
-            sqlx::query("UPDATE device_word SET gave_key = CASE WHEN $3 = 1 THEN 0 ELSE gave_key END, gave_person = CASE WHEN $4 = 1 THEN 0 ELSE gave_person END WHERE device = $1 AND canonical = $2")
-                .bind(i64::from(id.0))
-                .bind(canonical)
-                .bind(i64::from(said.keys.contains(canonical)))
-                .bind(i64::from(named))
-                .execute(write.db())
-                .await?;
-        }
+    const WORDS: &str = "SELECT device, canonical FROM device_word";
+    let numbers: Vec<i64> = reported.keys().map(|id| i64::from(id.0)).collect();
+    for row in numbered(write.db(), WORDS, "device", Some(&numbers)).await? {
+        let id = DeviceId(row.try_get::<i64, _>("device")? as u32);
+        let canonical: &str = row.try_get("canonical")?;
+        let Some(said) = reported.get(&id) else {
+            continue;
+        };
+        let now = devices.get(&id).and_then(|device| device.person);
+        let named = said.person.is_some() && said.person == now;
+        sqlx::query("UPDATE device_word SET gave_key = CASE WHEN $3 = 1 THEN 0 ELSE gave_key END, gave_person = CASE WHEN $4 = 1 THEN 0 ELSE gave_person END WHERE device = $1 AND canonical = $2")
+            .bind(i64::from(id.0))
+            .bind(canonical)
+            .bind(i64::from(said.keys.contains(canonical)))
+            .bind(i64::from(named))
+            .execute(write.db())
+            .await?;
     }
     Ok(())
 }

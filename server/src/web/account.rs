@@ -11,6 +11,7 @@ use countermand_core::fleet::fold;
 use serde::Deserialize;
 
 use super::Web;
+use super::client::client;
 use super::errors::{Answer, Fault, as_is};
 use super::pages::{DemoOperator, SetUp, SignIn};
 use super::session::{ENTRY, Fields, Posted, SESSION, cookie, is_local, set_cookie};
@@ -99,6 +100,7 @@ pub(super) async fn sign_in(
     check_entry(&headers, &fields)?;
     let email = fold(fields.text("email"));
     let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer.ip());
+    let peer = client(peer, &headers, &web.app.config.server.proxies);
     if email.len() > LONGEST_ADDRESS {
         return Err(Fault::input(format!(
             "a mail address has at most {LONGEST_ADDRESS} letters"

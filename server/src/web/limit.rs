@@ -17,7 +17,8 @@ const WINDOW: Length = Length::seconds(15 * 60);
 const TRIES: u32 = 10;
 
 /// Per peer, whatever the address: past it each try of that peer is slow, and no address of its
-/// choice is remembered any more. Behind a proxy all people share one peer.
+/// choice is remembered any more. Behind a proxy that `[server] proxies` does
+/// not name, all people share one peer.
 const TRIES_OF_PEER: u32 = 200;
 
 /// The first delay; it doubles with each further try.

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod assets;
+mod client;
 mod console;
 mod errors;
 mod events;

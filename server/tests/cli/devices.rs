@@ -127,6 +127,51 @@ fn an_unknown_device_is_recognised_by_word_and_by_report() {
 }
 
 #[test]
+fn inv_37_who_looks_at_somebodys_devices_or_apps_is_on_record() {
+    let shop = Shop::new();
+    shop.published();
+    shop.does("notices send --until-idle");
+    let looks = || {
+        let log = shop.gets(CY, "audit log");
+        let looks = log.as_array().unwrap().iter();
+        let looks = looks.filter(|e| e["action"] == "person.look");
+        let said = |e: &serde_json::Value| {
+            let people = e["details"]["people"].as_array().unwrap().len();
+            let what = e["details"]["what"].as_str().unwrap().to_owned();
+            (e["actor"].as_str().unwrap().to_owned(), what, people)
+        };
+        looks.map(said).collect::<Vec<_>>()
+    };
+    // Nobody's, or refused, or without an app in the answer.
+    shop.does(&format!("--as {CY} device show eas:NEVER"));
+    shop.types(&format!("--as {ANN} device show eve@example.test"))
+        .ends(3, "look up");
+    shop.decides(NIGHT, &["--device", "eas:ROTATED"])
+        .ends(3, "");
+    assert!(looks().is_empty(), "{:?}", looks());
+
+    let mut expected = Vec::new();
+    for line in ["device show eve@example.test", "device show eas:DEV7F3A"] {
+        shop.does(&format!("--as {CY} {line}"));
+        expected.push(("devices", 1));
+        assert_eq!(looks().len(), expected.len(), "{line}");
+    }
+    let refused = shop
+        .decides(NIGHT, &["--device", "eas:DEV7F3A"])
+        .ends(3, "");
+    assert_eq!(refused.json()["because"][0]["app"], "tiktok");
+    expected.push(("verdict", 1));
+    let all = looks();
+    let told: Vec<_> = all.iter().map(|(_, what, n)| (what.as_str(), *n)).collect();
+    assert_eq!(told, expected);
+    assert!(all[1].0.contains(CY), "{all:?}");
+    // The record is read by many: it does not say who that was.
+    let log = shop.does(&format!("--as {ANN} audit log"));
+    assert!(log.out.contains("person.look"), "{}", log.out);
+    assert!(!log.out.contains("eve@"), "{}", log.out);
+}
+
+#[test]
 fn a_file_that_is_too_large_is_not_taken() {
     let shop = Shop::new();
     let row = "eve@example.test,31,eas:BIG,ios,phone,personal,full,13.5,2020-07-10T12:00:00Z,com.example.mail@1\n";

@@ -57,6 +57,15 @@ async fn the_helpdesk_looks_a_device_up_and_has_it_recognised() {
         of_mia.contains("eas:NEW") && !of_mia.contains("musically"),
         "{of_mia}"
     );
+    let look = house
+        .app
+        .store
+        .audit_newest(None, 1)
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(look.action, "person.look");
+    assert_eq!(look.actor, Actor::Operator(RITA.to_owned()));
     assert_eq!(rita.get("/devices?q=R-0000-00").await.status, 422);
     let audit = rita.get("/audit").await.body;
     assert!(

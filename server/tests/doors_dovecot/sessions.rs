@@ -1,4 +1,5 @@
-//! Open sessions end when their verdict turns: by time alone, by a report, by a publication.
+//! Open sessions end when their verdict turns: by time alone, by a report, by a publication, and whoever let them
+//! in.
 
 use std::time::Duration;
 
@@ -27,10 +28,12 @@ const BOB: Login<'static> = login("bob@corp.test", "bob@corp.test", "dev-b0b");
 struct Office {
     company: Company,
     dovecot: Dovecot,
+    kicking: tokio::task::JoinHandle<()>,
+    port: u16,
 }
 
 impl Office {
-    fn new() -> Option<Office> {
+    fn new(open_without_verdict: bool) -> Option<Office> {
         let doveadm = free_port();
         let company = Company::with(|config| {
             config.gate.doveadm.address = Some(format!("127.0.0.1:{doveadm}"));
@@ -40,7 +43,7 @@ impl Office {
             gate_port: company.port(),
             gate_secret: SECRET,
             logins: &[TIKTOK, CLEAN, BOB],
-            open_without_verdict: false,
+            open_without_verdict,
         };
         let dovecot = Dovecot::start_at(config, doveadm)?;
         company.runtime.block_on(async {
@@ -49,8 +52,24 @@ impl Office {
             let phone = "bob@corp.test,3,cred:dev-b0b,com.example.clock@1";
             company.world.iphones(&[phone]).await;
         });
-        company.runtime.spawn(company.gate.clone().keep_kicking());
-        Some(Office { company, dovecot })
+        let kicking = company.runtime.spawn(company.gate.clone().keep_kicking());
+        Some(Office {
+            port: company.port(),
+            company,
+            dovecot,
+            kicking,
+        })
+    }
+
+    fn kill(&mut self) {
+        self.kicking.abort();
+        self.company.kill();
+    }
+
+    fn start_again(&mut self) {
+        self.company.restart(self.port);
+        let kicking = self.company.gate.clone().keep_kicking();
+        self.kicking = self.company.runtime.spawn(kicking);
     }
 
     /// A session that waits for new mail.
@@ -96,7 +115,7 @@ impl Office {
 
 #[test]
 fn an_open_session_ends_when_its_verdict_turns() {
-    let Some(office) = Office::new() else {
+    let Some(office) = Office::new(false) else {
         return;
     };
     let company = &office.company;
@@ -135,4 +154,48 @@ fn an_open_session_ends_when_its_verdict_turns() {
     for (who, session) in [("who came back", &mut back), ("Bob", &mut bob)] {
         assert!(session.end_idle().is_ok(), "{who} is not concerned");
     }
+}
+
+#[test]
+fn a_restart_forgets_no_open_session() {
+    let Some(mut office) = Office::new(false) else {
+        return;
+    };
+    let mut bob = office.idle(BOB);
+    let phones = [office.idle(TIKTOK), office.idle(CLEAN)];
+    let order = office.company.publish();
+    office.company.tell(&order);
+    office.kill();
+    office.start_again();
+    office.company.go_to("2020-07-11T07:00:00Z");
+    let mut back = office.turns(phones, 1);
+
+    // It is asked again who is connected, and whose time comes then is ended: after that look the clean phone is
+    // still there.
+    let company = &office.company;
+    company.go_to("2020-07-11T08:00:00Z");
+    company.runtime.block_on(async {
+        company.world.tell(&order, "bob@corp.test").await;
+    });
+    company.go_to("2020-07-11T09:30:00Z");
+    let with_tiktok = ["bob@corp.test,3,cred:dev-b0b,com.zhiliaoapp.musically@16.1"];
+    let report = company.world.iphones(&with_tiktok);
+    company.runtime.block_on(report);
+    assert!(bob.is_ended(), "nobody but the mail server knew of Bob");
+    assert!(back.end_idle().is_ok(), "who came back stays");
+}
+
+#[test]
+fn who_came_in_while_the_gate_was_down_is_not_overlooked() {
+    let Some(mut office) = Office::new(true) else {
+        return;
+    };
+    let order = office.company.publish();
+    office.company.tell(&order);
+    office.company.go_to("2020-07-11T07:00:00Z");
+    office.kill();
+    let phones = [office.idle(TIKTOK), office.idle(CLEAN)];
+    office.start_again();
+    let mut back = office.turns(phones, 1);
+    assert!(back.end_idle().is_ok(), "who came back stays");
 }

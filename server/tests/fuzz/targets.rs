@@ -214,7 +214,13 @@ fn postfix_policy(bytes: &[u8]) {
 }
 
 fn doveadm_answer(bytes: &[u8]) {
-    let _ = (doveadm::read(bytes, 1), doveadm::read(bytes, 2));
+    for commands in [1, 2] {
+        for answer in doveadm::read(bytes, commands).into_iter().flatten() {
+            if let doveadm::Answer::Done(value) = answer {
+                let _ = doveadm::connections(value);
+            }
+        }
+    }
 }
 
 fn bounce(bytes: &[u8]) {

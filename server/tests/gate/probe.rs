@@ -4,13 +4,13 @@ use countermand::gate::probe::{Probe, Wish};
 use countermand_core::index::Mode;
 use countermand_core::verdict::Decision;
 
-use super::house::{ALICE, House, uri};
+use super::house::{ALICE, BOB, House, SIGNED_IN, login, uri};
 use crate::support::app::{ADMIN, RESPONDER, SECRET, World, operator};
 
 /// What each door answers to a probe: status, and the text in which the proof is looked for.
 async fn each_door(house: &House, probe: &Probe) -> Vec<(u16, String)> {
     let asked = uri(probe.device());
-    let original = [("X-Original-URI", asked.as_str()), ALICE];
+    let original = [("X-Original-URI", asked.as_str())];
     let mut answers = Vec::new();
     for path in [
         "/gate/http",
@@ -104,6 +104,73 @@ async fn a_probe_may_ask_for_no_verdict_and_only_for_two_minutes() {
     for old in [silent, unknown] {
         for (status, said) in each_door(&house, &old).await {
             assert!(old.told(SECRET, &said).is_some(), "{status} {said}");
+        }
+    }
+}
+
+/// Somebody who can sign in adds the name of a probe to their own question, or takes it for their device's: where
+/// the door is open without a verdict, they would be in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_in_somebody_s_own_question_gets_nothing_but_a_refusal() {
+    let (house, _) = House::enforcing().await;
+    for wish in [Wish::NoVerdict, Wish::Unknown] {
+        let probe = probe(&house, wish);
+        let (name, person) = (probe.device(), probe.person());
+        let own = uri("DEV7F3A");
+        let (added, as_user) = (
+            format!("{own}&x={name}"),
+            own.replace("alice%40corp.test", name),
+        );
+        let (as_device, page) = (uri(name), format!("/SOGo/?doctor={name}"));
+        let http: [&[(&str, &str)]; 9] = [
+            &[("X-Original-URI", &added)],
+            &[("X-Original-URI", &added), ALICE],
+            &[("X-Original-URI", &as_user), ALICE],
+            &[("X-Original-URI", &as_device), ALICE],
+            &[("X-Original-URI", &as_device), SIGNED_IN],
+            &[
+                ("X-Original-URI", &as_device),
+                ("X-Client-Cert-Serial", "0A1B"),
+            ],
+            &[
+                ("X-Original-URI", &as_device),
+                ("Authorization", "Bearer token"),
+            ],
+            &[("X-Original-URI", &page)],
+            &[("X-Original-URI", &own), BOB, ("Auth-User", &person)],
+        ];
+        let mut answers = Vec::new();
+        for headers in http {
+            for path in ["/gate/http", "/gate/authz"] {
+                let reply = house.send("GET", path, headers, "").await;
+                answers.push((reply.status, reply.text(), format!("{path} {headers:?}")));
+            }
+        }
+        for path in [format!("/gate/http{added}"), format!("/gate/authz{page}")] {
+            let reply = house.send("GET", &path, &[ALICE], "").await;
+            answers.push((reply.status, reply.text(), path));
+        }
+        let plus = format!("alice+{name}@corp.test");
+        let reply = house.dovecot(&login(&plus, "dev-7f3a")).await;
+        answers.push((200, reply["msg"].to_string(), plus.clone()));
+        for more in [
+            &[("Auth-User", plus.as_str())][..],
+            &[
+                ("Auth-User", &person),
+                ("Auth-SSL-Verify", "SUCCESS"),
+                ("Auth-SSL-Serial", "0A1B"),
+            ],
+        ] {
+            let asked = [&[("Auth-Protocol", "imap")], more].concat();
+            let reply = house.send("GET", "/gate/nginx-mail", &asked, "").await;
+            let said = reply.header("auth-status").unwrap_or_default().to_owned();
+            answers.push((reply.status, said, format!("{asked:?}")));
+        }
+        for (status, said, asked) in answers {
+            assert!(
+                probe.told(SECRET, &said).is_some(),
+                "{asked}: {status} {said}"
+            );
         }
     }
 }

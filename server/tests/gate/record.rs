@@ -11,7 +11,6 @@ async fn a_refusal_is_on_record_before_the_answer_and_repeats_are_only_counted()
     let store = &house.world.app.store;
     let reply = house.sync("DEV7F3A").await;
     let reference = reply.header("x-countermand-ref").unwrap().to_owned();
-    let written = store.version().await.unwrap();
     let alice = house
         .world
         .app
@@ -31,6 +30,17 @@ async fn a_refusal_is_on_record_before_the_answer_and_repeats_are_only_counted()
         (found.len(), found[0].times, found[0].person),
         (1, 1, Some(alice))
     );
+    // Who looked is on record, with whose it was.
+    let look = store.audit_newest(None, 1).await.unwrap().remove(0);
+    assert_eq!(
+        (look.action.as_str(), look.actor.name()),
+        ("person.look", RESPONDER)
+    );
+    assert_eq!(
+        look.details,
+        format!("{{\"people\":[{alice}],\"what\":\"refusal\"}}")
+    );
+    let written = store.version().await.unwrap();
     let known: serde_json::Value = serde_json::from_str(&found[0].known).unwrap();
     assert_eq!(known["door"], "http");
     assert_eq!(known["question"]["person"], "alice@corp.test");

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use countermand::app::App;
-use countermand::outbox::compose::{Desk, NoMail};
+use countermand::outbox::compose::{Desk, Drafts, NoMail};
 use countermand::outbox::survey::Survey;
 use countermand::outbox::transport::{Outgoing, PIPELINE_DEPTH};
 use countermand::store::{Claim, Outcome, Settled, Store, Turn};
@@ -34,6 +34,8 @@ pub struct Flight {
     pub claim: Claim,
     /// The term of the lease under which it was handed to its session.
     term: u64,
+    /// Written before the store had it in flight.
+    drafts: Drafts,
     pub on_wire: bool,
 }
 
@@ -220,6 +222,10 @@ impl Worker {
             limit,
             ..Turn::default()
         };
+        let (term, mut ahead) = (self.term, Vec::new());
+        for claim in &turn.start {
+            ahead.push((*claim, self.desk.drafts(&[*claim]).await));
+        }
         let turned = store.turn(&self.name, &turn, now).await.unwrap();
         model.turn(&self.name, &turn, &turned, now)?;
         if how.lost {
@@ -242,10 +248,11 @@ impl Worker {
         {
             self.survey.gave_back(&claim.key);
         }
-        let term = self.term;
-        let flights = turned.started.iter().map(|claim| Flight {
-            claim: *claim,
+        ahead.retain(|(claim, _)| turned.started.contains(claim));
+        let flights = ahead.into_iter().map(|(claim, drafts)| Flight {
+            claim,
             term,
+            drafts,
             on_wire: false,
         });
         self.flights.extend(flights);
@@ -286,10 +293,10 @@ impl Worker {
 
     /// A flight's message goes on the wire, or the flight is over.
     pub async fn board(&mut self, at: usize, now: Timestamp) -> Boarded {
-        let flight = &self.flights[at];
+        let flight = &mut self.flights[at];
         let (claim, not_before) = (flight.claim, later(now, 3));
         let stands = flight.term == self.term && self.lease.is_some_and(|until| now < until);
-        match self.desk.mail(&claim).await {
+        match self.desk.finished(&mut flight.drafts, &claim).await {
             Ok(mail) if stands => {
                 self.flights[at].on_wire = true;
                 Boarded::Leaves(mail)

@@ -191,9 +191,9 @@ async fn inv_18_a_stale_worker_takes_no_bounce_along(db: &Db) {
     assert_eq!((listed.len(), listed[0].2), (1, "bounced"));
 }
 
-async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) {
+/// A retracted order whose corrections to two people may have arrived, so that there is another attempt.
+async fn corrections_perhaps_arrived(db: &Db, w: Worker<'_>) -> OrderId {
     let id = db.publish(1, &[0, 1]).await;
-    let w = db.worker("w").await;
     for person in [0, 1] {
         w.send(id, Kind::Order, person, Outcome::Accepted).await;
     }
@@ -202,6 +202,12 @@ async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) 
         let lost = Outcome::Unknown { not_before: t(3) };
         w.send(id, Kind::Correction, person, lost).await;
     }
+    id
+}
+
+async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) {
+    let w = db.worker("w").await;
+    let id = corrections_perhaps_arrived(db, w).await;
     // Both may have arrived, and came back: there is no other attempt yet.
     db.bounces(&[0, 1].map(|p| bounce(id, Kind::Correction, p)))
         .await;
@@ -218,16 +224,8 @@ async fn inv_28_a_correction_that_is_tried_again_has_not_come_back_yet(db: &Db) 
 }
 
 async fn inv_28_a_late_bounce_is_of_its_own_attempt(db: &Db) {
-    let id = db.publish(1, &[0, 1]).await;
     let w = db.worker("w").await;
-    for person in [0, 1] {
-        w.send(id, Kind::Order, person, Outcome::Accepted).await;
-    }
-    db.retract(id).await;
-    for person in [0, 1] {
-        let lost = Outcome::Unknown { not_before: t(3) };
-        w.send(id, Kind::Correction, person, lost).await;
-    }
+    let id = corrections_perhaps_arrived(db, w).await;
     let of_attempt = |person, attempt| Bounce {
         attempt: Some(attempt),
         ..bounce(id, Kind::Correction, person)

@@ -16,6 +16,7 @@ on_both!(
     inv_05_a_recognised_key_is_a_device_until_a_report_takes_it_in,
     inv_34_a_word_that_does_not_fit_changes_nothing,
     a_refusal_of_an_unknown_device_is_remembered_as_one,
+    what_was_the_matter_last_is_told_whoever_tells_it_last,
     very_many_claims_are_one_commit,
     inv_05_an_own_word_counts_once_and_by_the_facts_that_it_was_judged_by,
     inv_05_a_word_that_is_taken_back_takes_what_it_gave_and_no_more,
@@ -348,4 +349,31 @@ async fn a_refusal_of_an_unknown_device_is_remembered_as_one(db: &Db) {
         assert_eq!(known, expected == unknown, "{n}");
     }
     assert!(!db.was_unknown_device(order, PersonId(1)).await.unwrap());
+}
+
+async fn what_was_the_matter_last_is_told_whoever_tells_it_last(db: &Db) {
+    let order = db.publish(1, &[0]).await;
+    let refused = async |fingerprint, at, missing| {
+        let mut refusal = refusal(fingerprint, Some(0), &[order], t(at));
+        refusal.missing = missing;
+        db.put(Change::Refusals(vec![refusal])).await;
+    };
+    let told = async || db.missing_when_refused(order, PersonId(0)).await.unwrap();
+    let (no_key, ambiguous) = (Some(Fallback::NoDeviceKey), Some(Fallback::AmbiguousKey));
+    refused(1, 50, no_key).await;
+    // From a gate that was alone in between: of before, of the same moment, and of after.
+    refused(2, 40, None).await;
+    assert_eq!(told().await, no_key);
+    refused(3, 30, ambiguous).await;
+    assert_eq!(told().await, no_key);
+    refused(4, 60, ambiguous).await;
+    assert_eq!(told().await, ambiguous);
+    refused(5, 60, None).await;
+    assert_eq!(told().await, None);
+    refused(1, 10, no_key).await;
+    assert_eq!(told().await, None);
+    let all = db.refusals_of(PersonId(0)).await.unwrap();
+    let first = all.iter().find(|one| one.times == 2).unwrap();
+    assert_eq!((first.first_at, first.last_at), (t(10), t(50)));
+    assert_eq!(all[0].last_at, t(60));
 }

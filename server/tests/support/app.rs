@@ -216,7 +216,19 @@ pub struct Listening {
 
 impl Listening {
     pub fn start(gate: Arc<Gate>) -> Self {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::start_at(gate, 0)
+    }
+
+    /// At that port, as soon as whoever had it has let it go.
+    pub fn start_at(gate: Arc<Gate>, port: u16) -> Self {
+        let listener = loop {
+            match std::net::TcpListener::bind(("127.0.0.1", port)) {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                bound => break bound.unwrap(),
+            }
+        };
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -59,6 +59,13 @@ impl Company {
         self.countermand = None;
     }
 
+    /// A new process at the same port, with nothing in its memory.
+    pub fn restart(&mut self, port: u16) {
+        self.kill();
+        self.gate = self.runtime.block_on(async { self.world.gate() });
+        self.countermand = Some(Listening::start_at(self.gate.clone(), port));
+    }
+
     /// A complete report of the phone that has TikTok, or had it.
     pub fn report(&self, apps: &str) {
         let row = row("1", WITH_TIKTOK, "dev-7f3a", apps);

@@ -231,13 +231,11 @@ pub(super) fn next(place: &Place, shown: &Shown) -> String {
     let id = shown.order.id.short();
     let step = |what: &str, rest: &str| {
         let command = place.command(&format!("--as EMAIL order {rest}"));
-        vec![format!("  {what}"), command]
+        vec![String::new(), what.to_owned(), command]
     };
     let send = |what: &str| {
-        vec![
-            format!("  {what}"),
-            place.command("notices send --until-idle"),
-        ]
+        let command = place.command("notices send --until-idle");
+        vec![String::new(), what.to_owned(), command]
     };
     let retract = || {
         step(

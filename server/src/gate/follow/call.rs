@@ -9,14 +9,10 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::config::{FollowConfig, MainServer};
-use crate::listen::Stream;
 use crate::trust;
 
 /// For a connection, and for the beginning of an answer.
@@ -134,7 +130,9 @@ impl Caller {
     }
 
     async fn connect(&self) -> Result<Open, CallError> {
-        let connected = timeout(PATIENCE, self.stream()).await;
+        let main = &self.main;
+        let stream = trust::connect(&main.host, main.port, self.tls.clone());
+        let connected = timeout(PATIENCE, stream).await;
         let connected = connected.map_err(|_| self.error("no connection in time"))?;
         let stream = connected.map_err(|what| self.error(what))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -148,19 +146,5 @@ impl Caller {
             sender,
             _connection: tasks,
         })
-    }
-
-    async fn stream(&self) -> Result<Box<dyn Stream>, String> {
-        let tcp = TcpStream::connect((self.main.host.as_str(), self.main.port)).await;
-        let tcp = tcp.map_err(|error| format!("no connection: {error}"))?;
-        let _ = tcp.set_nodelay(true);
-        let Some(tls) = &self.tls else {
-            return Ok(Box::new(tcp));
-        };
-        let name = ServerName::try_from(self.main.host.clone())
-            .map_err(|_| "its name can't be checked against a certificate".to_owned())?;
-        let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await;
-        let stream = stream.map_err(|error| format!("no encryption: {error}"))?;
-        Ok(Box::new(stream))
     }
 }

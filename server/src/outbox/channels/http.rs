@@ -10,14 +10,11 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::config::Target;
 use crate::outbox::lease::Held;
+use crate::trust;
 
 /// An answer is read no further: all that matters of it is short.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -62,7 +59,8 @@ pub(super) async fn send(
     patience: Patience,
     held: &Held,
 ) -> Result<Answer, Failure> {
-    let connected = timeout(patience.connect, connect(target, tls)).await;
+    let stream = trust::connect(&target.host, target.port, tls.clone());
+    let connected = timeout(patience.connect, stream).await;
     let stream = connected
         .unwrap_or_else(|_| Err(format!("no connection within {:?}", patience.connect)))
         .map_err(|why| Failure::NotSent(format!("{}: {why}", target.authority)))?;
@@ -104,27 +102,6 @@ pub(super) async fn send(
         retry_after,
         body,
     })
-}
-
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-pub(super) async fn connect(
-    target: &Target,
-    tls: &Option<Arc<ClientConfig>>,
-) -> Result<Box<dyn Stream>, String> {
-    let tcp = TcpStream::connect((target.host.as_str(), target.port))
-        .await
-        .map_err(|error| format!("no connection: {error}"))?;
-    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-    let Some(tls) = tls else {
-        return Ok(Box::new(tcp));
-    };
-    let name = ServerName::try_from(target.host.clone())
-        .map_err(|_| "its name can't be checked against a certificate".to_owned())?;
-    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-    let stream = stream.map_err(|error| format!("no encryption: {error}"))?;
-    Ok(Box::new(stream))
 }
 
 fn request(target: &Target, call: Call) -> Result<Request<Full<Bytes>>, String> {

@@ -86,7 +86,8 @@ impl Channels {
     /// Whether each can be reached: a connection, encrypted where it is to be, and not a word.
     pub async fn reach(&self) -> Vec<(String, Result<(), String>)> {
         let reach = async |receiver: &Receiver| {
-            let connect = http::connect(&receiver.target, &receiver.tls);
+            let (host, port) = (&receiver.target.host, receiver.target.port);
+            let connect = trust::connect(host, port, receiver.tls.clone());
             let patience = self.patience.connect;
             let reached = match tokio::time::timeout(patience, connect).await {
                 Ok(reached) => reached.map(drop),

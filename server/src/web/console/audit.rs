@@ -127,6 +127,7 @@ fn what(entry: &Entry) -> String {
         "exemption.end" => "Exemption ended".to_owned(),
         "attest" => "A person's word taken".to_owned(),
         "device.recognise" => "A device recognised".to_owned(),
+        "person.look" => "A person’s devices looked up".to_owned(),
         "device.forget" => "A word for a device taken back".to_owned(),
         "notice.test" => "Test of a notice sent".to_owned(),
         "looks_wrong" => "Says that it looks wrong".to_owned(),

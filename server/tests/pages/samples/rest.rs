@@ -227,7 +227,11 @@ pub(super) fn statement(state: StatementState, as_of: Option<When>) -> Statement
         id: "7Q2M".into(),
         title: TITLE.into(),
         state,
-        since: when("16:54", "16:54"),
+        since: match state {
+            StatementState::InForce => when("12:17", "12:17"),
+            StatementState::OnHold => when("16:50", "16:50"),
+            _ => when("16:54", "16:54"),
+        },
         note: note.into(),
         notice: None,
         wrong: (state == StatementState::Retracted).then(|| "Sent in error.".into()),
