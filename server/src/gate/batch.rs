@@ -24,7 +24,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.refusals.len() + self.again.len() + self.claims.len() + self.kicked.len()
     }
 
