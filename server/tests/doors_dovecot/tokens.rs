@@ -11,11 +11,7 @@ fn asked(company: &Company) -> u64 {
 }
 
 fn enforcing(no_device_key: NoKey) -> Company {
-    let company = Company::with(|config| config.gate.no_device_key = no_device_key);
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
-    company
+    Company::enforcing_with(|config| config.gate.no_device_key = no_device_key).0
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::thread;
 
 use crate::house::{CLEAN, House, Proof, Protocol, issuer};
+use crate::support::company::Company;
+use crate::support::in_trouble::{Tried, of_a_dripping_gate, of_a_killed_gate, on_a_bad_line};
+use crate::support::line::Line;
 use crate::support::trouble::Trouble;
 
 /// `closed` and `open`: what each choice does.
@@ -54,4 +57,47 @@ fn what_answers_is_no_http() {
 #[test]
 fn somebody_else_says_yes() {
     expect(&Trouble::answers(200, &[]), false, true);
+}
+
+/// Every protocol twice, by the choice, before the gate at that port.
+fn both(gate_port: u16, issuer_port: u16) -> Option<[House; 2]> {
+    let house = |open| House::before(gate_port, issuer_port, open);
+    Some([house(false)?, house(true)?])
+}
+
+fn doors([closed, open]: &[House; 2]) -> Vec<Tried<'_>> {
+    closed.tried(false).chain(open.tried(true)).collect()
+}
+
+#[test]
+fn the_story_with_answers_lost_cut_off_garbled_and_late() {
+    let (company, issuer) = (Company::new(), issuer());
+    let line = Line::to(company.port());
+    let Some(houses) = both(line.port, issuer.port) else {
+        return;
+    };
+    on_a_bad_line(&company, &line, &doors(&houses));
+}
+
+#[test]
+fn the_story_with_a_gate_that_is_killed_and_comes_back() {
+    let (company, issuer) = (Company::new(), issuer());
+    let Some(houses) = both(company.port(), issuer.port) else {
+        return;
+    };
+    of_a_killed_gate(
+        &company,
+        (&|| company.kill(), &|| company.revive()),
+        &doors(&houses),
+    );
+}
+
+#[test]
+fn an_answer_without_an_end_is_none() {
+    let (company, issuer) = (Company::new(), issuer());
+    let line = Line::to(company.port());
+    let Some(houses) = both(line.port, issuer.port) else {
+        return;
+    };
+    of_a_dripping_gate(&line, &doors(&houses));
 }
