@@ -4,7 +4,7 @@ use std::thread;
 
 use crate::house::{CLEAN, House, Proof, Protocol, issuer};
 use crate::support::company::Company;
-use crate::support::in_trouble::{Tried, of_a_dripping_gate, of_a_killed_gate, on_a_bad_line};
+use crate::support::in_trouble::{Tried, of_a_killed_gate, of_unfinished_answers, on_a_bad_line};
 use crate::support::line::Line;
 use crate::support::trouble::Trouble;
 
@@ -69,8 +69,17 @@ fn doors([closed, open]: &[House; 2]) -> Vec<Tried<'_>> {
     closed.tried(false).chain(open.tried(true)).collect()
 }
 
+/// All at once, since what they do is wait.
 #[test]
-fn the_story_with_answers_lost_cut_off_garbled_and_late() {
+fn the_stories_with_a_gate_killed_slow_and_garbled() {
+    thread::scope(|scope| {
+        scope.spawn(answers_are_lost_cut_off_garbled_and_late);
+        scope.spawn(the_gate_is_killed_and_comes_back);
+        scope.spawn(answers_are_unfinished);
+    });
+}
+
+fn answers_are_lost_cut_off_garbled_and_late() {
     let (company, issuer) = (Company::new(), issuer());
     let line = Line::to(company.port());
     let Some(houses) = both(line.port, issuer.port) else {
@@ -79,8 +88,7 @@ fn the_story_with_answers_lost_cut_off_garbled_and_late() {
     on_a_bad_line(&company, &line, &doors(&houses));
 }
 
-#[test]
-fn the_story_with_a_gate_that_is_killed_and_comes_back() {
+fn the_gate_is_killed_and_comes_back() {
     let (company, issuer) = (Company::new(), issuer());
     let Some(houses) = both(company.port(), issuer.port) else {
         return;
@@ -92,12 +100,11 @@ fn the_story_with_a_gate_that_is_killed_and_comes_back() {
     );
 }
 
-#[test]
-fn an_answer_without_an_end_is_none() {
-    let (company, issuer) = (Company::new(), issuer());
+fn answers_are_unfinished() {
+    let ((company, _), issuer) = (Company::enforcing(), issuer());
     let line = Line::to(company.port());
     let Some(houses) = both(line.port, issuer.port) else {
         return;
     };
-    of_a_dripping_gate(&line, &doors(&houses));
+    of_unfinished_answers(&line, &doors(&houses), true);
 }

@@ -3,9 +3,7 @@
 use crate::house::{Passwords, Phones, Protocol, by_certificate, passwords};
 use crate::support::app::SECRET;
 use crate::support::company::Company;
-use crate::support::in_trouble::{
-    Told, Tried, of_a_dripping_gate, of_a_killed_gate, on_a_bad_line,
-};
+use crate::support::in_trouble::{self, Told, Tried, of_a_killed_gate, of_unfinished_answers};
 use crate::support::line::Line;
 use crate::support::nginx_mail::NginxMail;
 use crate::support::pki::Pki;
@@ -82,16 +80,17 @@ fn a_mail_app_behind_nginx_s_mail_proxy() {
     assert_eq!(answer, Told::In, "no authority stands for its name");
 }
 
-#[test]
-fn the_story_with_answers_lost_cut_off_garbled_and_late() {
+pub fn on_a_bad_line() {
     let Some(house) = House::new() else {
         return;
     };
-    let line = Line::to(house.company.port());
+    let (company, line) = (&house.company, Line::to(house.company.port()));
     let Some(nginx) = house.nginx(line.port) else {
         return;
     };
     let doors = house.tried(&nginx);
-    on_a_bad_line(&house.company, &line, &doors);
-    of_a_dripping_gate(&line, &doors);
+    in_trouble::on_a_bad_line(company, &line, &doors);
+    company.tell(&company.publish());
+    company.go_to("2020-07-11T10:00:00Z");
+    of_unfinished_answers(&line, &doors, true);
 }

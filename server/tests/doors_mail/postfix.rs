@@ -9,7 +9,7 @@ use countermand::listen::Listen;
 use crate::house::{Phones, Policy, by_certificate, passwords, recipient, told};
 use crate::support::company::{Company, WITH_TIKTOK};
 use crate::support::free_port;
-use crate::support::in_trouble::{Told, Tried, of_a_killed_gate, on_a_bad_line};
+use crate::support::in_trouble::{self, Told, Tried, of_a_killed_gate, of_unfinished_answers};
 use crate::support::line::Line;
 use crate::support::pki::Pki;
 use crate::support::submission::{Asks, Postfix};
@@ -83,8 +83,8 @@ impl Postfixes {
     }
 }
 
-#[test]
-fn the_story_with_answers_lost_cut_off_garbled_and_late() {
+/// It has no limit for the whole of an answer, only for the time between two pieces of it.
+pub fn on_a_bad_line() {
     let (company, phones, port) = (Company::with(by_certificate), Phones::new(), free_port());
     let Some(passwords) = passwords() else {
         return;
@@ -98,11 +98,14 @@ fn the_story_with_answers_lost_cut_off_garbled_and_late() {
     for socket in postfixes.sockets() {
         line.also_from(&socket);
     }
-    on_a_bad_line(&company, &line, &postfixes.doors(&phones));
+    let doors = postfixes.doors(&phones);
+    in_trouble::on_a_bad_line(&company, &line, &doors);
+    company.tell(&company.publish());
+    company.go_to("2020-07-11T10:00:00Z");
+    of_unfinished_answers(&line, &doors, false);
 }
 
-#[test]
-fn the_story_with_a_gate_that_is_killed_and_comes_back() {
+pub fn with_a_killed_gate() {
     let (company, phones, port) = (Company::with(by_certificate), Phones::new(), free_port());
     let Some(passwords) = passwords() else {
         return;

@@ -5,6 +5,8 @@ use countermand::listen::Listen;
 use jiff::SignedDuration;
 
 use crate::house::{Phones, Policy, Protocol, by_certificate, passwords, told};
+use crate::nginx;
+use crate::postfix;
 use crate::support::app::SECRET;
 use crate::support::company::{CLEAN, Company, WITH_TIKTOK};
 use crate::support::free_port;
@@ -12,6 +14,16 @@ use crate::support::in_trouble::Told;
 use crate::support::nginx_mail::NginxMail;
 use crate::support::submission::{Asks, Postfix};
 use crate::support::trouble::Trouble;
+
+/// All at once, since what they do is wait.
+#[test]
+fn the_stories_with_a_gate_killed_slow_and_garbled() {
+    std::thread::scope(|scope| {
+        scope.spawn(postfix::on_a_bad_line);
+        scope.spawn(nginx::on_a_bad_line);
+        scope.spawn(postfix::with_a_killed_gate);
+    });
+}
 
 /// Postfix speaks a protocol of its own to us, so what is no HTTP to the others is no policy to it.
 #[test]
@@ -21,23 +33,24 @@ fn postfix_does_as_chosen() {
         return;
     };
     let (phones, login) = (&phones, passwords.dovecot.login_port);
+    let mut troubles = Vec::new();
     std::thread::scope(|scope| {
         for (what, trouble) in [
             ("silent", Trouble::silent()),
             ("no policy", Trouble::rubbish()),
             ("somebody else", Trouble::answers(200, &[])),
         ] {
-            scope.spawn(move || {
-                for open in [false, true] {
-                    let asks = Asks::Port(trouble.port());
+            let asks = Asks::Port(trouble.port());
+            troubles.push(trouble);
+            for (open, expected) in [(false, Told::NoVerdict), (true, Told::In)] {
+                scope.spawn(move || {
                     let Some(postfix) = Postfix::start(asks, login, &phones.pki, open) else {
                         return;
                     };
-                    let expected = if open { Told::In } else { Told::NoVerdict };
                     let answer = phones.recipient(postfix.port, CLEAN);
                     assert_eq!(told(&answer), expected, "{what}: {answer}");
-                }
-            });
+                });
+            }
         }
     });
 }

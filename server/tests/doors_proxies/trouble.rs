@@ -3,7 +3,7 @@
 use crate::house::{FOLDERS, House};
 use crate::support::company::{CLEAN, Company};
 use crate::support::in_trouble::{
-    Told, Tried, of_a_dripping_gate, of_a_killed_gate, on_a_bad_line,
+    Told, Tried, of_a_killed_gate, of_unfinished_answers, on_a_bad_line,
 };
 use crate::support::line::{Fate, Line};
 use crate::support::proxies::Kind;
@@ -124,13 +124,14 @@ fn the_story_with_a_gate_that_is_killed_and_comes_back() {
 
 /// nginx has no limit for the whole of an answer, only for the time between two pieces of it.
 #[test]
-fn an_answer_without_an_end_is_none() {
-    let company = Company::new();
+fn an_unfinished_answer_is_none() {
+    let (company, _) = Company::enforcing();
     let line = Line::to(company.port());
     let Some(houses) = both(line.port) else {
         return;
     };
-    let mut doors = doors(&houses);
-    doors.retain(|door| door.name != Kind::Nginx.to_string());
-    of_a_dripping_gate(&line, &doors);
+    let is_nginx = |door: &Tried<'_>| door.name == Kind::Nginx.to_string();
+    let (nginx, others): (Vec<_>, Vec<_>) = doors(&houses).into_iter().partition(is_nginx);
+    of_unfinished_answers(&line, &nginx, false);
+    of_unfinished_answers(&line, &others, true);
 }
