@@ -70,9 +70,8 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     let Cli { json, command } = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    // As the program has it.
+    let runtime = countermand::runtime::start()?;
     runtime.block_on(async {
         let mut report = Report::default();
         match command {

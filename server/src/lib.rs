@@ -12,6 +12,7 @@ pub mod import;
 pub mod listen;
 pub mod live;
 pub mod outbox;
+pub mod runtime;
 pub mod serve;
 pub mod store;
 pub mod trust;

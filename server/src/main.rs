@@ -9,6 +9,7 @@ use countermand::clock::{Clock, Ids as _, ManualClock, RandomIds, ShiftedClock, 
 use countermand::config::{DatabaseConfig, NoticesConfig};
 use countermand::demo;
 use countermand::doctor::{self, Visit};
+use countermand::runtime;
 use countermand::serve::{self, Options};
 use countermand_core::actor::Act;
 use countermand_core::order::when::When;
@@ -24,15 +25,21 @@ const NOW: &str = "COUNTERMAND_NOW";
 /// What is logged, as `tracing` filters are written; warnings unless it says otherwise.
 const LOG: &str = "COUNTERMAND_LOG";
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version are such errors too, with status 0.
         Err(error) => error.exit(),
     };
     log();
-    match work(cli).await {
+    let runtime = match runtime::start() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("countermand: no threads to work with: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(work(cli)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             eprintln!("countermand: {failure}");

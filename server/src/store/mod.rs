@@ -11,6 +11,7 @@ mod access;
 mod audit;
 mod bounces;
 mod channels;
+mod claiming;
 mod claims;
 mod commit;
 mod devices;

@@ -60,11 +60,16 @@ pub(super) async fn settling(
 }
 
 impl Settling {
+    /// Whether its people have their notice now.
+    fn tells(&self) -> bool {
+        self.becomes.state == ReceiptState::Accepted && self.group.kind != Kind::Correction
+    }
+
     fn waits(&self) -> bool {
         self.becomes.state == ReceiptState::Claimed
     }
 
-    pub fn statement(&self, worker: &str, now: Timestamp, version: i64) -> Statement {
+    pub fn statement(&self, worker: &str, now: Timestamp) -> Statement {
         let sql = values(
             "WITH reply (whom, under, words) AS (",
             10,
@@ -73,13 +78,17 @@ impl Settling {
             ") UPDATE receipt SET state = $4, worker = NULL, detail = reply.words, settled_at = $5, settled_version = $6, not_before = $7, attempt = attempt + $8, in_flight_at = CASE WHEN $9 = 1 THEN NULL ELSE in_flight_at END FROM reply WHERE order_id = $1 AND person = reply.whom AND kind = $2 AND fence = reply.under AND worker = $3 AND state = 'in_flight'",
         );
         let (waits, becomes) = (self.waits(), self.becomes);
-        let mut statement = Statement::new(sql)
+        let statement = Statement::new(sql)
             .text(self.group.order.to_string())
             .text(self.group.kind.to_string())
             .text(worker)
             .text(becomes.state.as_str())
-            .number((!waits).then(|| micros(now)))
-            .number((!waits).then_some(version))
+            .number((!waits).then(|| micros(now)));
+        let statement = match waits {
+            true => statement.number(None),
+            false => statement.version(),
+        };
+        let mut statement = statement
             .number(becomes.not_before.map_or(0, micros))
             .number(i64::from(waits))
             .number(i64::from(becomes.forget_flight));
@@ -96,11 +105,29 @@ impl Settling {
     }
 }
 
+/// What followers are to hear if all of it happens.
+pub(super) fn expected(settled: &[Settled], parts: &[Settling]) -> Vec<Touched> {
+    let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
+    for part in parts.iter().filter(|part| part.tells()) {
+        let people = told.entry(part.group.order).or_default();
+        people.extend(part.people.iter().map(|((person, _), _)| *person));
+    }
+    notes(settled, told)
+}
+
+fn notes(settled: &[Settled], told: BTreeMap<OrderId, Vec<PersonId>>) -> Vec<Touched> {
+    let told = told.into_iter().filter(|(_, people)| !people.is_empty());
+    let told = told.map(|(order, people)| Touched::Told { order, people });
+    let orders: BTreeSet<OrderId> = settled.iter().map(|s| s.claim.key.order).collect();
+    told.chain(orders.into_iter().map(Touched::Receipts))
+        .collect()
+}
+
 /// Notes who is told: whose receipts were in flight under their fence, and so are settled for good now.
 pub(super) async fn heard_settled(
     write: &mut Write,
     settled: &[Settled],
-    counts: impl Iterator<Item = (&Settling, &u64)>,
+    counts: impl Iterator<Item = (&Settling, u64)>,
 ) -> Result<()> {
     let mut told: BTreeMap<OrderId, Vec<PersonId>> = BTreeMap::new();
     for (part, count) in counts {
@@ -110,10 +137,10 @@ pub(super) async fn heard_settled(
             let which = bounces::FAILED;
             bounces::forget(write, group.order, group.kind, &people, which).await?;
         }
-        if state != ReceiptState::Accepted || group.kind == Kind::Correction {
+        if !part.tells() {
             continue;
         }
-        let done = if *count == people.len() as u64 {
+        let done = if count == people.len() as u64 {
             people
         } else {
             let mark = ("settled_version = $3 AND state = $4", state.as_str());
@@ -122,13 +149,8 @@ pub(super) async fn heard_settled(
         };
         told.entry(group.order).or_default().extend(done);
     }
-    for (order, people) in told.into_iter().filter(|(_, people)| !people.is_empty()) {
-        write.touch(Touched::Told { order, people });
-    }
-    let orders: BTreeSet<OrderId> = settled.iter().map(|s| s.claim.key.order).collect();
-    for order in orders {
-        write.touch(Touched::Receipts(order));
-    }
+    let notes = notes(settled, told);
+    notes.into_iter().for_each(|touched| write.touch(touched));
     Ok(())
 }
 

@@ -12,12 +12,11 @@ use countermand_core::id::{OrderId, PersonId};
 use countermand_core::notice::channel::Lane;
 use countermand_core::notice::{Key, Kind};
 use jiff::Timestamp;
-use roaring::RoaringBitmap;
-use sqlx::AnyConnection;
 
+use super::claiming::{claim_new, claim_retries, claiming};
 use super::receipts::waiting;
 use super::rows::{AT_ONCE, micros, one_of, padded, values};
-use super::settle::{heard_settled, settling};
+use super::settle::{expected, heard_settled, settling};
 use super::together::{Statement, Together};
 use super::write::Write;
 use super::{Result, Store, bounces};
@@ -95,24 +94,38 @@ pub struct Turned {
 
 impl Store {
     pub async fn turn(&self, worker: &str, turn: &Turn, now: Timestamp) -> Result<Turned> {
-        let mut write = self.begin().await?;
+        let mut write = self.begin_unraised().await?;
         let (mut turned, mut states) = (Turned::default(), States::default());
         let settling = settling(&mut write, &turn.settle, &mut states).await?;
         let starting = starting(&turn.start);
+        let (claiming, wanted) = claiming(turn);
+        // All that waits for no answer is one call, which the answers then confirm: each call wakes another thread.
         let mut together = Together::default();
         for part in &settling {
-            together.add(part.statement(worker, now, write.version));
+            together.add(part.statement(worker, now));
         }
         for part in &starting {
-            together.add(part.statement(worker, now, write.version));
+            together.add(part.statement(worker, now));
         }
-        let counts = write.run(together).await?;
+        for part in &claiming {
+            together.add(part.statement(worker));
+        }
+        let expected = expected(&turn.settle, &settling);
+        if !expected.is_empty() {
+            together.add(write.foretell(expected)?);
+        }
+        let mut counts = write.run(together).await?.into_iter();
+        write.raise().await?;
         failpoint::pass(Moment::TurnHalf);
-        let (settled, started) = counts.split_at(settling.len().min(counts.len()));
-        heard_settled(&mut write, &turn.settle, settling.iter().zip(settled)).await?;
-        let started = starting.iter().zip(started);
+        let settled = settling.iter().zip(&mut counts);
+        heard_settled(&mut write, &turn.settle, settled).await?;
+        let started = starting.iter().zip(&mut counts);
         turned.started =
             heard_started(&mut write, worker, &turn.start, started, &mut states).await?;
+        for (part, count) in claiming.iter().zip(&mut counts) {
+            part.heard(&mut write, worker, count, &mut states, &mut turned)
+                .await?;
+        }
         // Corrections first (invariant 28); and what was tried before ahead of what is new, so that
         // a long list keeps no retry waiting.
         let most = if turn.no_retries { 0 } else { turn.limit };
@@ -124,15 +137,16 @@ impl Store {
                 .filter(|(key, _)| (key.kind == Kind::Correction) == corrections)
                 .take(room);
             claim_retries(&mut write, worker, retries, &mut turned).await?;
-            for wanted in &turn.claim {
+            for wanted in &wanted {
                 let room = turn.limit.saturating_sub(turned.claimed.len());
                 if room > 0
+                    && !wanted.people.is_empty()
                     && (wanted.kind == Kind::Correction) == corrections
                     && states
                         .may_begin(&mut write, wanted.order, wanted.kind)
                         .await?
                 {
-                    claim_new(&mut write, worker, wanted, room, &mut turned).await?;
+                    claim_new(&mut write, worker, wanted, room, &mut states, &mut turned).await?;
                 }
             }
         }
@@ -169,6 +183,14 @@ impl Group {
         Group {
             order: claim.key.order,
             kind: claim.key.kind,
+        }
+    }
+
+    /// The state in which the order has to be for its notices of that kind to be begun.
+    pub fn needed(self) -> &'static str {
+        match self.kind {
+            Kind::Correction => "retracted",
+            _ => "published",
         }
     }
 }
@@ -210,6 +232,7 @@ pub(super) struct States(BTreeMap<OrderId, String>);
 
 impl States {
     pub async fn of(&mut self, write: &mut Write, order: OrderId) -> Result<&str> {
+        write.raise().await?;
         Ok(match self.0.entry(order) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
@@ -225,14 +248,19 @@ impl States {
 
     /// Whether a notice of that kind may be begun: the order's while it is published and not stopped
     /// (see [`countermand_core::order::Order::row_state`]), its correction once it is retracted.
-    async fn may_begin(&mut self, write: &mut Write, order: OrderId, kind: Kind) -> Result<bool> {
-        Ok(self.of(write, order).await? == needed(kind == Kind::Correction))
+    pub async fn may_begin(
+        &mut self,
+        write: &mut Write,
+        order: OrderId,
+        kind: Kind,
+    ) -> Result<bool> {
+        Ok(self.of(write, order).await? == Group { order, kind }.needed())
     }
-}
 
-/// The state in which an order has to be.
-fn needed(correction: bool) -> &'static str {
-    if correction { "retracted" } else { "published" }
+    /// What a statement found that needed it.
+    pub fn found(&mut self, group: Group) {
+        self.0.insert(group.order, group.needed().to_owned());
+    }
 }
 
 /// People whose notices of one order and kind are begun, in one statement.
@@ -261,19 +289,14 @@ fn starting(claims: &[Claim]) -> Vec<Starting> {
 }
 
 impl Starting {
-    /// The state that its order must have.
-    fn needed(&self) -> &'static str {
-        needed(self.group.kind == Kind::Correction)
-    }
-
     /// The version marks what this turn began, until it is settled in another.
-    fn statement(&self, worker: &str, now: Timestamp, version: i64) -> Statement {
+    fn statement(&self, worker: &str, now: Timestamp) -> Statement {
         let begin = format!(
             "UPDATE receipt SET state = 'in_flight', in_flight_at = $4, settled_version = $5 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1 AND state = '{}') AND",
-            self.needed()
+            self.group.needed()
         );
-        let also = [micros(now), version];
-        held(worker, self.group, &self.people, &begin, &also)
+        let own = |statement: Statement| statement.number(micros(now)).version();
+        held(worker, self.group, &self.people, &begin, (2, own))
     }
 
     /// Whose notices have begun, of `count`.
@@ -287,7 +310,7 @@ impl Starting {
         let (group, people) = (self.group, &self.people);
         if count == people.len() as u64 {
             // So the order's state need not be asked for by itself.
-            states.0.insert(group.order, self.needed().to_owned());
+            states.found(group);
             return Ok(people.clone());
         }
         if states.may_begin(write, group.order, group.kind).await? {
@@ -298,9 +321,9 @@ impl Starting {
         // A hold or a stop gives the claim back: planned again, or waiting as before.
         let mut back = Together::default();
         let unseen = "DELETE FROM receipt WHERE attempt = 0 AND";
-        back.add(held(worker, group, people, unseen, &[]));
+        back.add(held(worker, group, people, unseen, (0, |s| s)));
         let waiting = "UPDATE receipt SET worker = NULL WHERE";
-        back.add(held(worker, group, people, waiting, &[]));
+        back.add(held(worker, group, people, waiting, (0, |s| s)));
         write.run(back).await?;
         Ok(Vec::new())
     }
@@ -310,12 +333,12 @@ async fn heard_started(
     write: &mut Write,
     worker: &str,
     claims: &[Claim],
-    counts: impl Iterator<Item = (&Starting, &u64)>,
+    counts: impl Iterator<Item = (&Starting, u64)>,
     states: &mut States,
 ) -> Result<Vec<Claim>> {
     let mut started: BTreeSet<(Group, Held)> = BTreeSet::new();
     for (part, count) in counts {
-        let began = part.begun(write, worker, *count, states).await?;
+        let began = part.begun(write, worker, count, states).await?;
         started.extend(began.into_iter().map(|held| (part.group, held)));
     }
     let begun = |c: &&Claim| started.remove(&(Group::of(c), (c.key.person, c.fence)));
@@ -334,13 +357,19 @@ async fn heard_started(
 }
 
 /// `sql` for those of the people's receipts that the worker holds under their fence and has not begun. It may have
-/// two values of its own, `$4` and `$5`.
-fn held(worker: &str, group: Group, people: &[Held], sql: &str, also: &[i64]) -> Statement {
+/// values of its own, from `$4` on.
+fn held(
+    worker: &str,
+    group: Group,
+    people: &[Held],
+    sql: &str,
+    (count, own): (usize, impl Fn(Statement) -> Statement),
+) -> Statement {
     let sql = values(
         &format!(
             "{sql} order_id = $1 AND kind = $2 AND worker = $3 AND state = 'claimed' AND (person, fence) IN ("
         ),
-        4 + also.len(),
+        4 + count,
         padded(people.len()),
         2,
         ")",
@@ -349,7 +378,7 @@ fn held(worker: &str, group: Group, people: &[Held], sql: &str, also: &[i64]) ->
         .text(group.order.to_string())
         .text(group.kind.to_string())
         .text(worker);
-    let mut statement = also.iter().fold(statement, |s, value| s.number(*value));
+    let mut statement = own(statement);
     for (person, fence) in people {
         statement.row(i64::from(person.0)).row(*fence);
     }
@@ -357,130 +386,4 @@ fn held(worker: &str, group: Group, people: &[Held], sql: &str, also: &[i64]) ->
         statement.row(None).row(None);
     }
     statement
-}
-
-/// Claims for people who have no receipt of that kind yet.
-async fn claim_new(
-    write: &mut Write,
-    worker: &str,
-    wanted: &Wanted,
-    room: usize,
-    turned: &mut Turned,
-) -> Result<()> {
-    let order = wanted.order.to_string();
-    let version = write.version;
-    let group = Group {
-        order: wanted.order,
-        kind: wanted.kind,
-    };
-    // A correction starts only when every earlier attempt to that person is settled (invariant 24).
-    let mut passed = match wanted.kind {
-        Kind::Correction => in_flight(write.db(), &order).await?,
-        _ => RoaringBitmap::new(),
-    };
-    let people: Vec<PersonId> = wanted
-        .people
-        .iter()
-        .copied()
-        .filter(|p| passed.insert(p.0))
-        .take(room)
-        .collect();
-    for chunk in people.chunks(AT_ONCE) {
-        let sql = values(
-            "WITH wanted (whom) AS (",
-            5,
-            padded(chunk.len()),
-            1,
-            // Without a WHERE, SQLite would take ON for the condition of a join.
-            ") INSERT INTO receipt (order_id, kind, state, fence, worker, attempt, not_before, detail, person) SELECT $1, $2, 'claimed', $3, $4, 0, 0, '', whom FROM wanted WHERE whom IS NOT NULL ON CONFLICT (order_id, person, kind) DO NOTHING",
-        );
-        let mut claim = Statement::new(sql)
-            .text(&*order)
-            .text(wanted.kind.to_string())
-            .number(version)
-            .text(worker);
-        for person in chunk {
-            claim.row(i64::from(person.0));
-        }
-        for _ in chunk.len()..padded(chunk.len()) {
-            claim.row(None);
-        }
-        let mut one = Together::default();
-        one.add(claim);
-        let count: u64 = write.run(one).await?.iter().sum();
-        let got: RoaringBitmap = if count == chunk.len() as u64 {
-            chunk.iter().map(|p| p.0).collect()
-        } else {
-            // A retry that this turn claims has the same fence, and was tried before.
-            let mark = ("fence = $3 AND worker = $4 AND attempt = 0", worker);
-            let got = marked(write, group, chunk, mark).await?;
-            got.into_iter().map(|(person, _)| person.0).collect()
-        };
-        for person in chunk {
-            let key = Key {
-                order: wanted.order,
-                person: *person,
-                kind: wanted.kind,
-            };
-            if got.contains(person.0) {
-                turned.claimed.push(Claim {
-                    key,
-                    fence: version,
-                    attempt: 0,
-                });
-            } else {
-                turned.taken.push(key);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Who has a notice of the order in flight. What is in flight has a worker, and an index by it.
-async fn in_flight(db: &mut AnyConnection, order: &str) -> Result<RoaringBitmap> {
-    let people: Vec<i64> = sqlx::query_scalar("SELECT person FROM receipt WHERE order_id = $1 AND worker IS NOT NULL AND state = 'in_flight' AND kind <> 'correction'")
-        .bind(order)
-        .fetch_all(db)
-        .await?;
-    Ok(people.into_iter().map(|p| p as u32).collect())
-}
-
-async fn claim_retries(
-    write: &mut Write,
-    worker: &str,
-    retries: impl Iterator<Item = &(Key, u32)>,
-    turned: &mut Turned,
-) -> Result<()> {
-    let fence = write.version;
-    let mut groups: BTreeMap<Group, Vec<PersonId>> = BTreeMap::new();
-    for (key, attempt) in retries {
-        let claim = Claim {
-            key: *key,
-            fence,
-            attempt: *attempt,
-        };
-        turned.claimed.push(claim);
-        groups
-            .entry(Group::of(&claim))
-            .or_default()
-            .push(key.person);
-    }
-    for (group, people) in groups {
-        for chunk in people.chunks(AT_ONCE) {
-            let sql = one_of(
-                "UPDATE receipt SET worker = $3, fence = $4 WHERE order_id = $1 AND kind = $2 AND state = 'claimed' AND worker IS NULL AND person IN",
-                5,
-                chunk.len(),
-                "",
-            );
-            let query = sqlx::query(sql)
-                .bind(group.order.to_string())
-                .bind(group.kind.to_string())
-                .bind(worker)
-                .bind(fence);
-            let query = chunk.iter().fold(query, |q, p| q.bind(i64::from(p.0)));
-            query.execute(write.db()).await?;
-        }
-    }
-    Ok(())
 }

@@ -7,34 +7,42 @@ use sqlx::{Any, AnyConnection, Row, Transaction};
 
 use super::follow::{KEPT, Touched};
 use super::rows::{micros, to_json, values};
+use super::together;
 use super::{Backend, Result, Store, StoreError};
 
 /// Old notes to followers go once in so many commits.
 const TIDIED_EVERY: i64 = 256;
 
+/// It writes, so SQLite takes the write lock at once (as BEGIN IMMEDIATE would), and PostgreSQL waits here for whoever
+/// holds this row.
+pub(super) const RAISE: &str =
+    "UPDATE version SET number = number + 1 WHERE one = 1 RETURNING number";
+
 /// A transaction that holds the database's one place to write.
 pub(super) struct Write {
     transaction: Transaction<'static, Any>,
-    /// The version that this commit makes.
+    /// The version that this commit makes; 0 until it is raised.
     pub version: i64,
     touched: Vec<Touched>,
+    /// What followers were told before it was certain.
+    foretold: Vec<Touched>,
     pub(super) backend: Backend,
 }
 
 impl Store {
     pub(super) async fn begin(&self) -> Result<Write> {
-        let mut transaction = self.writers.begin().await?;
-        // The first statement writes, so SQLite takes the write lock at once (as BEGIN IMMEDIATE
-        // would), and PostgreSQL waits here for whoever holds this row.
-        let version = sqlx::query_scalar(
-            "UPDATE version SET number = number + 1 WHERE one = 1 RETURNING number",
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
+        let mut write = self.begin_unraised().await?;
+        write.raise().await?;
+        Ok(write)
+    }
+
+    /// The version is raised by what comes first: [`Write::run`], or [`Write::raise`] before anything is read.
+    pub(super) async fn begin_unraised(&self) -> Result<Write> {
         Ok(Write {
-            transaction,
-            version,
+            transaction: self.writers.begin().await?,
+            version: 0,
             touched: Vec::new(),
+            foretold: Vec::new(),
             backend: self.backend,
         })
     }
@@ -43,6 +51,31 @@ impl Store {
 impl Write {
     pub fn db(&mut self) -> &mut AnyConnection {
         &mut self.transaction
+    }
+
+    /// Once is enough.
+    pub async fn raise(&mut self) -> Result<()> {
+        if self.version == 0 {
+            self.version = sqlx::query_scalar(RAISE).fetch_one(self.db()).await?;
+        }
+        Ok(())
+    }
+
+    /// The note to followers, of what this write will most likely have touched. If it comes otherwise, it is written anew.
+    pub fn foretell(&mut self, touched: Vec<Touched>) -> Result<together::Statement> {
+        let sql = values(
+            "WITH note (part, words) AS (",
+            2,
+            touched.len(),
+            2,
+            ") INSERT INTO change_log (version, part, touched) SELECT $1, part, words FROM note",
+        );
+        let mut statement = together::Statement::new(sql).version();
+        for (part, touched) in touched.iter().enumerate() {
+            statement.row(part as i64).row_text(to_json(touched)?);
+        }
+        self.foretold = touched;
+        Ok(statement)
     }
 
     /// Tells followers what to load again.
@@ -86,8 +119,16 @@ impl Write {
 
     /// Commits, and gives back the version that this made.
     pub async fn finish(mut self) -> Result<i64> {
+        self.raise().await?;
         let touched = std::mem::take(&mut self.touched);
-        if !touched.is_empty() {
+        let is_told = touched == self.foretold;
+        if !is_told && !self.foretold.is_empty() {
+            sqlx::query("DELETE FROM change_log WHERE version = $1")
+                .bind(self.version)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        if !is_told && !touched.is_empty() {
             let before = "INSERT INTO change_log (version, part, touched)";
             let sql = values(before, 1, touched.len(), 3, "");
             let mut query = sqlx::query(sql);
