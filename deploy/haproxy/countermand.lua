@@ -11,7 +11,7 @@ local secret = "CHANGE-ME"
 -- Without a verdict, because Countermand is down or slow or does not know us: false keeps the door closed, and tells
 -- the client to come back in two minutes; true opens it.
 local open_without_verdict = false
--- In seconds.
+-- In seconds, from the question to the last byte of the answer.
 local patience = 2
 
 -- What is asked: header names and their values.
@@ -35,6 +35,30 @@ local function question(txn)
     return headers
 end
 
+local function now()
+    local time = core.now()
+    return time.sec + time.usec / 1000000
+end
+
+-- All that comes until then. A socket's timeout is for each time that nothing comes, so whoever sends byte upon byte
+-- would never meet it: a piece has its share of what is left for each of its bytes. An answer of ours comes at once.
+local function receive(socket, deadline)
+    local pieces, wanted = {}, 1
+    while true do
+        local left = deadline - now()
+        if left <= 0 then
+            return ""
+        end
+        socket:settimeout(left / wanted)
+        local piece = socket:receive(wanted) or ""
+        pieces[#pieces + 1] = piece
+        if #piece < wanted then
+            return table.concat(pieces)
+        end
+        wanted = 32
+    end
+end
+
 -- HAProxy's own HTTP client tries again for many seconds where nobody answers. So this speaks HTTP/1.0, in which an
 -- answer ends with its connection.
 local function ask(headers)
@@ -44,21 +68,26 @@ local function ask(headers)
             lines[#lines + 1] = name .. ": " .. value
         end
     end
+    local deadline = now() + patience
     local socket = core.tcp()
     socket:settimeout(patience)
-    local text
+    local text = ""
     if socket:connect(countermand.address, countermand.port) then
         socket:send(table.concat(lines, "\r\n") .. "\r\n\r\n")
-        text = socket:receive("*a")
+        text = receive(socket, deadline)
     end
     socket:close()
-    local head, body = (text or ""):match("^(HTTP/1%.%d %d%d%d.-\r\n)\r\n(.*)$")
+    local head, body = text:match("^(HTTP/1%.%d %d%d%d.-\r\n)\r\n(.*)$")
     if not head then
         return { headers = {} }
     end
     local answer = { status = tonumber(head:sub(10, 12)), headers = {}, body = body }
     for name, value in head:gmatch("\n([^:\r\n]+): *([^\r\n]*)") do
         answer.headers[name:lower()] = value
+    end
+    -- One that was cut off on its way is none.
+    if tonumber(answer.headers["content-length"]) ~= #body then
+        return { headers = {} }
     end
     return answer
 end

@@ -40,7 +40,7 @@ fn sync(port: u16, device: &str, headers: &[(&str, &str)], version: &str) -> Rep
 
 #[test]
 fn a_phone_behind_nginx() {
-    let mut company = Company::new();
+    let company = Company::new();
     let (Some(closed), Some(open)) = (nginx(&company, false), nginx(&company, true)) else {
         return;
     };
@@ -81,14 +81,11 @@ fn a_phone_behind_nginx() {
 
 #[test]
 fn an_nginx_that_signs_people_in_shows_them_the_reason() {
-    let company = Company::new();
+    let (company, _) = Company::enforcing();
     let logins = [("alice@corp.test", "secret")];
     let Some(nginx) = Nginx::start_signing_in(config(&company, false), &logins) else {
         return;
     };
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     let reply = sync(nginx.port, WITH_TIKTOK, &[ALICE], "12.1");
     assert_eq!(reply.status, 403);
     assert!(reply.text().contains("Remove TikTok"), "{reply:?}");
@@ -158,7 +155,7 @@ fn log_in(dovecot: &Dovecot, device: &str) -> Response {
 
 #[test]
 fn a_mail_app_behind_dovecot() {
-    let mut company = Company::new();
+    let company = Company::new();
     let (Some(closed), Some(open)) = (dovecot(&company, false), dovecot(&company, true)) else {
         return;
     };

@@ -13,13 +13,10 @@ use crate::support::pki::Pki;
 
 /// Past the deadline, with or without a verdict on logins that name no device.
 fn enforcing(no_device_key: NoKey) -> Company {
-    let company = Company::with(|config| {
+    let (company, _) = Company::enforcing_with(|config| {
         config.gate.no_device_key = no_device_key;
         config.gate.own_servers = vec![OWN.into()];
     });
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     company
 }
 

@@ -6,8 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::app::SECRET;
+use crate::support::company::WITH_TIKTOK;
 use crate::support::dovecot::{Dovecot, DovecotConfig, Login, More};
 use crate::support::gate::FakeGate;
+use crate::support::in_trouble::{Told, Tried};
 use crate::support::pki::{Identity, Lines, Pki};
 use crate::support::smtp_record::Recorder;
 
@@ -139,6 +141,24 @@ impl House {
             pki,
             dovecot,
             _relay: relay,
+        })
+    }
+
+    /// What becomes of a phone of Alice's that shows its own password.
+    pub fn tells(&self, protocol: Protocol, device: &str) -> Told {
+        let name = if device == WITH_TIKTOK { TIKTOK } else { CLEAN };
+        match self.enter(protocol, None, &Proof::password(Some(name))) {
+            Ok(()) => Told::In,
+            Err(shown) if shown.contains("Reference R-") => Told::Refused,
+            Err(_) => Told::NoVerdict,
+        }
+    }
+
+    /// Each protocol, with the choice that the house was made with.
+    pub fn tried(&self, open: bool) -> impl Iterator<Item = Tried<'_>> {
+        Protocol::ALL.into_iter().map(move |protocol| {
+            let name = format!("{protocol:?}");
+            Tried::new(&name, open, move |device| self.tells(protocol, device))
         })
     }
 

@@ -29,7 +29,6 @@ struct Office {
     company: Company,
     dovecot: Dovecot,
     kicking: tokio::task::JoinHandle<()>,
-    port: u16,
 }
 
 impl Office {
@@ -54,7 +53,6 @@ impl Office {
         });
         let kicking = company.runtime.spawn(company.gate.clone().keep_kicking());
         Some(Office {
-            port: company.port(),
             company,
             dovecot,
             kicking,
@@ -67,7 +65,7 @@ impl Office {
     }
 
     fn start_again(&mut self) {
-        self.company.restart(self.port);
+        self.company.restart();
         let kicking = self.company.gate.clone().keep_kicking();
         self.kicking = self.company.runtime.spawn(kicking);
     }

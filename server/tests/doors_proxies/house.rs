@@ -5,6 +5,7 @@ use countermand::gate::wire::wbxml::{self, EasRefusal};
 use crate::support::app::SECRET;
 use crate::support::gate::{Call, FakeGate};
 use crate::support::http::{self, Reply};
+use crate::support::in_trouble::{Told, Tried};
 use crate::support::pki::{Identity, Pki};
 use crate::support::proxies::{Kind, Proxy, ProxyConfig};
 
@@ -46,6 +47,36 @@ impl House {
         let call = (request.method, request.uri.as_str());
         let (pki, headers, body) = (&self.pki, &request.headers, request.body);
         http::send_under_tls(pki, proxy.port, request.identity, call, headers, body)
+    }
+
+    /// What becomes of a phone that synchronises its folders.
+    pub fn tells(&self, proxy: &Proxy, device: &str) -> Told {
+        let request = folder_sync(device);
+        let reply = self.send(proxy, &request);
+        let who = format!("{}: {reply:?}", proxy.kind);
+        if reply.text().starts_with("mail server: POST ") {
+            return Told::In;
+        }
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{who}");
+        assert_eq!(reply.header("www-authenticate"), None, "{who}");
+        if reply.status == 503 {
+            assert_eq!(reply.header("retry-after"), Some("120"), "{who}");
+            return Told::NoVerdict;
+        }
+        if !reply.is_whole() {
+            return Told::NoVerdict;
+        }
+        assert_eq!(reply.status, 200, "{who}");
+        assert_eq!(EasRefusal::Wbxml(reply.body), request.refusal, "{who}");
+        Told::Refused
+    }
+
+    /// Each proxy, with the choice that the house was made with.
+    pub fn tried(&self, open: bool) -> impl Iterator<Item = Tried<'_>> {
+        self.proxies.iter().map(move |proxy| {
+            let name = proxy.kind.to_string();
+            Tried::new(&name, open, move |device| self.tells(proxy, device))
+        })
     }
 
     /// Whether it is let in. A refusal must be one in the form that belongs to the request, and the mail server

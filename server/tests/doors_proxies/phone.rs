@@ -21,7 +21,7 @@ use crate::support::proxies::{Kind, Proxy, ProxyConfig};
 use crate::support::python;
 use crate::support::smtp_record::Recorder;
 use crate::support::sogo::Sogo;
-use crate::support::submission::Postfix;
+use crate::support::submission::{Asks, Postfix};
 
 const ALICE: &str = "alice@corp.test";
 const TIKTOK: &str = "com.zhiliaoapp.musically@16.1";
@@ -131,7 +131,8 @@ impl Office {
         let policy = postfix::serve(company.gate.clone(), listener);
         company.runtime.spawn(policy);
         let next = Some(outgoing.port());
-        let postfix = Postfix::start_before(next, asked, dovecot.login_port, &pki, false)?;
+        let postfix =
+            Postfix::start_before(next, Asks::Port(asked), dovecot.login_port, &pki, false)?;
         let sogo = Sogo::start(&company.runtime, dovecot.imap_port, postfix.port)?;
         let folder = tempfile::tempdir().unwrap();
         pki.write(folder.path());

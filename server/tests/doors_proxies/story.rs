@@ -69,19 +69,10 @@ fn every_proxy_lets_in_warns_refuses_and_lets_in_again() {
 
 #[test]
 fn a_certificate_names_the_device_at_every_proxy() {
-    let company = Company::new();
+    let (company, _) = Company::enforcing();
     let Some(house) = House::before(company.port(), false) else {
         return;
     };
-    let rows = [
-        "alice@corp.test,3,cert:CN=dev-7f3a,com.zhiliaoapp.musically@16.1",
-        "alice@corp.test,4,cert:CN=dev-9c1e,com.example.clock@1",
-    ];
-    company.runtime.block_on(company.world.iphones(&rows));
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
-
     let (with_tiktok, clean) = (house.pki.device("dev-7f3a"), house.pki.device("dev-9c1e"));
     for proxy in &house.proxies {
         let browses = |identity| {
@@ -106,13 +97,10 @@ fn a_certificate_names_the_device_at_every_proxy() {
 /// What a phone sends goes through whole, after the verdict.
 #[test]
 fn a_mail_with_an_attachment_goes_through() {
-    let company = Company::new();
+    let (company, _) = Company::enforcing();
     let Some(house) = House::before(company.port(), false) else {
         return;
     };
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     let mail = "attachment ".repeat(150_000);
     for proxy in &house.proxies {
         let mut request = command("SendMail", CLEAN, "14.1", (14, 1));
@@ -124,13 +112,10 @@ fn a_mail_with_an_attachment_goes_through() {
 /// A hold lets in and warns, at once; a resume gives everybody time before it refuses again.
 #[test]
 fn inv_36_a_held_order_warns_at_every_proxy() {
-    let company = Company::new();
+    let (company, order) = Company::enforcing();
     let Some(house) = House::before(company.port(), false) else {
         return;
     };
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     let enter = |expected: bool, what: &str| {
         for proxy in &house.proxies {
             let entered = house.enters(proxy, &folder_sync(WITH_TIKTOK));
@@ -156,13 +141,10 @@ fn inv_36_a_held_order_warns_at_every_proxy() {
 /// The answer of 14.0 and later stands before the body is read, and reaches a phone that sends all of it first.
 #[test]
 fn a_refused_phone_that_sends_much_reads_why() {
-    let company = Company::new();
+    let (company, _) = Company::enforcing();
     let Some(house) = House::before(company.port(), false) else {
         return;
     };
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     let mail = "attachment ".repeat(500_000);
     for proxy in &house.proxies {
         for protocol in [("14.1", (14, 1)), ("12.1", (12, 1))] {

@@ -90,13 +90,10 @@ fn no_client_can_forge_what_the_gate_reads() {
 
 #[test]
 fn a_forged_verdict_opens_no_door() {
-    let company = Company::new();
+    let (company, _) = Company::enforcing();
     let Some(house) = House::before(company.port(), false) else {
         return;
     };
-    let order = company.publish();
-    company.tell(&order);
-    company.go_to("2020-07-11T07:00:00Z");
     for proxy in &house.proxies {
         let mut request = folder_sync(WITH_TIKTOK);
         request.headers.extend(FORGED);

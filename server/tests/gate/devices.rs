@@ -140,14 +140,7 @@ async fn only_what_a_door_vouches_for_is_kept_and_only_so_much() {
         }
         house.settle().await;
     }
-    let carol = house
-        .world
-        .app
-        .live
-        .view()
-        .person_called("carol@corp.test")
-        .unwrap()
-        .id;
+    let carol = house.person("carol@corp.test");
     let kept = house.world.app.store.claims_of_person(carol).await.unwrap();
     // What waits to be written is not counted yet.
     assert!((50..60).contains(&kept.len()), "{}", kept.len());
@@ -362,14 +355,7 @@ async fn inv_23_a_refusal_that_nobody_vouched_for_first_is_recorded_when_somebod
     let second = reference(&named);
     assert_ne!(first, second);
     assert_eq!(certain().await, 1, "she is told, and corrected");
-    let alice = house
-        .world
-        .app
-        .live
-        .view()
-        .person_called("al@corp.test")
-        .unwrap()
-        .id;
+    let alice = house.person("al@corp.test");
     assert!(store.was_unknown_device(order.id, alice).await.unwrap());
     for (reference, vouched) in [(first, false), (second, true)] {
         let known = house.recorded(&reference).await.remove(0).known;

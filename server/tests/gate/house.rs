@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countermand::gate::Gate;
+use countermand_core::id::PersonId;
 use countermand_core::order::Order;
 
 use crate::support::app::{Listening, SECRET, TIKTOK, World};
@@ -85,6 +86,11 @@ impl House {
         let reply = self.send("POST", path, &[], body).await;
         assert_eq!(reply.status, 200);
         serde_json::from_slice(&reply.body).unwrap()
+    }
+
+    pub fn person(&self, address: &str) -> PersonId {
+        let view = self.world.app.live.view();
+        view.person_called(address).unwrap().id
     }
 
     pub async fn recorded(&self, reference: &str) -> Vec<countermand::store::StoredRefusal> {

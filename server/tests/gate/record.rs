@@ -11,14 +11,7 @@ async fn a_refusal_is_on_record_before_the_answer_and_repeats_are_only_counted()
     let store = &house.world.app.store;
     let reply = house.sync("DEV7F3A").await;
     let reference = reply.header("x-countermand-ref").unwrap().to_owned();
-    let alice = house
-        .world
-        .app
-        .live
-        .view()
-        .person_called("alice@corp.test")
-        .unwrap()
-        .id;
+    let alice = house.person("alice@corp.test");
 
     let found = house
         .world
@@ -123,14 +116,7 @@ async fn claims_that_cannot_be_written_are_kept_and_keep_no_refusal_waiting() {
     let back = "ALTER TABLE away RENAME TO device_claim";
     sqlx::query(back).execute(&mut db).await.unwrap();
     house.gate.flush().await.unwrap();
-    let carol = house
-        .world
-        .app
-        .live
-        .view()
-        .person_called("carol@corp.test")
-        .unwrap()
-        .id;
+    let carol = house.person("carol@corp.test");
     assert_eq!(
         store.claims_of_person(carol).await.unwrap().len(),
         10,

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+pub use crate::support::app::SECRET;
+use crate::support::app::TIKTOK;
 use crate::support::free_port;
 use crate::support::http::{Reply, send};
 use crate::support::process::Process;
 
-pub const SECRET: &str = "s3cret-of-the-gate";
 pub const FOLLOW: &str = "0123456789abcdef0123456789abcdef";
 
 const AUTHOR: &str = "ann@corp.test";
@@ -17,27 +18,11 @@ const APPROVER: &str = "ben@corp.test";
 const RESPONDER: &str = "cleo@corp.test";
 
 /// Whoever has TikTok, or comes with a device that nobody knows, is refused at once, told or not.
-const ORDER: &str = r#"
-title = "Remove TikTok from phones that read company mail"
-reason = "Security risks"
-[forbid]
-apps = ["tiktok"]
-[audience]
-groups = ["all-staff"]
-[deadline]
-comply_by = "2020-07-10T23:59:00-07:00[America/Los_Angeles]"
-min_notice = "PT0S"
-late_grace = "PT0S"
-enforce_untold = true
-[when_unknown]
-stale_after = "P9999D"
-[notice]
-subject = "Remove TikTok by tonight"
-body = "Remove TikTok to keep mail on your phone."
-[correction]
-subject = "CORRECTION: you may keep TikTok"
-body = "The order was sent in error. Nothing need be done."
-"#;
+fn order() -> String {
+    let at_once = "min_notice = \"PT0S\"\nlate_grace = \"PT0S\"\nenforce_untold = true";
+    let unknown = "[when_unknown]\nstale_after = \"P9999D\"";
+    TIKTOK.replace("[notice]", &format!("{at_once}\n{unknown}\n[notice]"))
+}
 
 /// Alice has TikTok and a chess app; Bob has chess. Dan and Eve have no device that anybody knows.
 const PEOPLE: &str = "email,aliases,name,groups,locale,time_zone
@@ -188,7 +173,7 @@ impl House {
     /// An order in force; its id.
     pub fn publish(&self) -> String {
         let file = self.folder.path().join("order.toml");
-        std::fs::write(&file, ORDER).unwrap();
+        std::fs::write(&file, order()).unwrap();
         let draft = ["--as", AUTHOR, "order", "draft", file.to_str().unwrap()];
         let id = self.answers(&draft)["id"].as_str().unwrap().to_owned();
         self.does(&["--as", AUTHOR, "order", "submit", &id]);

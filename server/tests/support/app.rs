@@ -1,6 +1,7 @@
 //! The use cases on a database of their own, at a time that stands: whatever a test needs to have happened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use countermand::app::App;
 use countermand::clock::{CountingIds, ManualClock};
@@ -13,6 +14,8 @@ use countermand_core::index::Mode;
 use countermand_core::notice::Kind;
 use countermand_core::order::Order;
 use jiff::Timestamp;
+
+use super::free_port;
 
 /// What every test's gate must be shown.
 pub const SECRET: &str = "s3cret-of-the-gate";
@@ -207,7 +210,7 @@ fn local() -> Actor {
     Actor::Local("test".to_owned())
 }
 
-/// A gate that listens, on a runtime of its own; dropping it is what killing Countermand is to a door.
+/// A gate that listens, on a runtime of its own.
 #[derive(Debug)]
 pub struct Listening {
     pub port: u16,
@@ -216,7 +219,7 @@ pub struct Listening {
 
 impl Listening {
     pub fn start(gate: Arc<Gate>) -> Self {
-        Self::start_at(gate, 0)
+        Self::start_at(gate, free_port())
     }
 
     /// At that port, as soon as whoever had it has let it go.
@@ -230,7 +233,6 @@ impl Listening {
             }
         };
         listener.set_nonblocking(true).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -243,6 +245,14 @@ impl Listening {
         Listening {
             port,
             runtime: Some(runtime),
+        }
+    }
+
+    /// What killing Countermand is to a door: nobody listens any more, and all connections have ended. Not within a
+    /// runtime of the test's.
+    pub fn kill(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(30));
         }
     }
 }

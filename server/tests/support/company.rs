@@ -1,19 +1,21 @@
 //! A company with its Countermand, for the doors: Alice's two phones, and what happens to them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use countermand::config::Config;
 use countermand::gate::Gate;
 use countermand_core::order::Order;
 
 use super::app::{Listening, RESPONDER, TIKTOK, World, operator};
+use super::free_port;
 
 pub const WITH_TIKTOK: &str = "DEV7F3A";
 pub const CLEAN: &str = "DEV9C1E";
 
 /// A phone of Alice's, under all the names that doors may know it by.
 fn row(device: &str, eas: &str, name: &str, apps: &str) -> String {
-    format!("alice@corp.test,{device},eas:{eas};cred:{name};oauth:{name};cert:{name},{apps}")
+    let keys = format!("eas:{eas};cred:{name};oauth:{name};cert:{name};cert:CN={name}");
+    format!("alice@corp.test,{device},{keys},{apps}")
 }
 
 /// Alice's two phones and her company's Countermand.
@@ -21,7 +23,8 @@ fn row(device: &str, eas: &str, name: &str, apps: &str) -> String {
 pub struct Company {
     pub world: World,
     pub gate: Arc<Gate>,
-    countermand: Option<Listening>,
+    port: u16,
+    countermand: Mutex<Option<Listening>>,
     pub runtime: tokio::runtime::Runtime,
 }
 
@@ -41,8 +44,10 @@ impl Company {
             let gate = world.gate();
             (world, gate)
         });
+        let port = free_port();
         let company = Company {
-            countermand: Some(Listening::start(gate.clone())),
+            port,
+            countermand: Mutex::new(Some(Listening::start_at(gate.clone(), port))),
             world,
             gate,
             runtime,
@@ -51,19 +56,38 @@ impl Company {
         company
     }
 
+    /// Past the deadline of an order that Alice was told of.
+    pub fn enforcing() -> (Self, Order) {
+        Self::enforcing_with(|_| {})
+    }
+
+    pub fn enforcing_with(change: impl FnOnce(&mut Config)) -> (Self, Order) {
+        let company = Self::with(change);
+        let order = company.publish();
+        company.tell(&order);
+        company.go_to("2020-07-11T07:00:00Z");
+        (company, order)
+    }
+
+    /// Where Countermand listens, or would.
     pub fn port(&self) -> u16 {
-        self.countermand.as_ref().unwrap().port
+        self.port
     }
 
-    pub fn kill(&mut self) {
-        self.countermand = None;
+    pub fn kill(&self) {
+        let countermand = self.countermand.lock().unwrap().take();
+        countermand.unwrap().kill();
     }
 
-    /// A new process at the same port, with nothing in its memory.
-    pub fn restart(&mut self, port: u16) {
-        self.kill();
+    pub fn revive(&self) {
+        let back = Listening::start_at(self.gate.clone(), self.port);
+        *self.countermand.lock().unwrap() = Some(back);
+    }
+
+    /// Who was killed comes back as a new process, with nothing in its memory.
+    pub fn restart(&mut self) {
         self.gate = self.runtime.block_on(async { self.world.gate() });
-        self.countermand = Some(Listening::start_at(self.gate.clone(), port));
+        self.revive();
     }
 
     /// A complete report of the phone that has TikTok, or had it.

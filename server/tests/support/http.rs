@@ -21,6 +21,12 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
+    /// As long as it says that it is.
+    pub fn is_whole(&self) -> bool {
+        let says = self.header("content-length");
+        says.is_none_or(|length| length == self.body.len().to_string())
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

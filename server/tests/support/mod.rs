@@ -13,6 +13,8 @@ pub mod gate;
 pub mod house;
 pub mod http;
 pub mod imap;
+pub mod in_trouble;
+pub mod line;
 pub mod nginx;
 pub mod nginx_mail;
 pub mod pki;

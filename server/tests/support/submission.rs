@@ -1,12 +1,21 @@
 //! Postfix's submission service with the shipped lines, whose logins Dovecot checks. It needs root, as every
 //! Postfix does: without it the test is skipped and says so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::pki::Pki;
 use super::process::Process;
 use super::{free_port, is_root, open_to_all, programs, shipped};
+
+/// Where Postfix asks us.
+#[derive(Clone, Copy, Debug)]
+pub enum Asks {
+    /// At a port of this machine.
+    Port(u16),
+    /// At [`Postfix::socket`], with smtpd in its chroot.
+    Socket,
+}
 
 #[derive(Debug)]
 pub struct Postfix {
@@ -14,20 +23,23 @@ pub struct Postfix {
     process: Process,
 }
 
+/// Below the queue directory, as deploy/README.md has it.
+const SOCKET: &str = "countermand/policy";
+
 impl Postfix {
     pub fn start(
-        policy_port: u16,
+        asks: Asks,
         login_port: u16,
         pki: &Pki,
         open_without_verdict: bool,
     ) -> Option<Self> {
-        Self::start_before(None, policy_port, login_port, pki, open_without_verdict)
+        Self::start_before(None, asks, login_port, pki, open_without_verdict)
     }
 
     /// What it takes it passes on to that port, or nowhere.
     pub fn start_before(
         next_hop: Option<u16>,
-        policy_port: u16,
+        asks: Asks,
         login_port: u16,
         pki: &Pki,
         open_without_verdict: bool,
@@ -50,7 +62,17 @@ impl Postfix {
         }
         own(&data, "postfix");
         pki.write(&etc);
-        let gate = format!("inet:127.0.0.1:{policy_port}");
+        let (gate, chroot) = match asks {
+            Asks::Port(port) => (format!("inet:127.0.0.1:{port}"), "n"),
+            Asks::Socket => {
+                let folder = folder.path().join("spool/countermand");
+                std::fs::create_dir(&folder).unwrap();
+                own(&folder, ":postfix");
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o2770);
+                std::fs::set_permissions(&folder, mode).unwrap();
+                (format!("unix:{SOCKET}"), "y")
+            }
+        };
         let mut lines = shipped("postfix/main.cf", &[("inet:127.0.0.1:8425", &gate)]);
         if open_without_verdict {
             let changed = lines.replace("default_action = 451 4.3.5 Whether this device may send mail can't be told just now", "default_action = DUNNO");
@@ -65,6 +87,7 @@ impl Postfix {
         let onward = onward.unwrap_or_else(|| "discard:".to_owned());
         let fill = |text: &str| {
             text.replace("@ONWARD@", &onward)
+                .replace("@CHROOT@", chroot)
                 .replace("@FOLDER@", folder.path().to_str().unwrap())
                 .replace("@PORT@", &port.to_string())
                 .replace("@LOGIN@", &login_port.to_string())
@@ -92,6 +115,11 @@ impl Postfix {
         Some(Self { port, process })
     }
 
+    /// Where it asks, of [`Asks::Socket`].
+    pub fn socket(&self) -> PathBuf {
+        self.process.folder().join("spool").join(SOCKET)
+    }
+
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -117,7 +145,7 @@ smtpd_tls_chain_files = @FOLDER@/etc/server.pem
 smtpd_tls_CAfile = @FOLDER@/etc/ca.pem
 ";
 
-const MASTER: &str = "@PORT@ inet n - n - - smtpd
+const MASTER: &str = "@PORT@ inet n - @CHROOT@ - - smtpd
   -o smtpd_tls_security_level=may
   -o smtpd_tls_ask_ccert=yes
   -o smtpd_sasl_auth_enable=yes
