@@ -5,7 +5,7 @@ use crate::support::dovecot::{DOVEADM_KEY, Dovecot, DovecotConfig, Login};
 use crate::support::free_port;
 use crate::support::imap::Imap;
 use crate::support::pki::{Lines, Pki};
-use crate::support::submission::Postfix;
+use crate::support::submission::{Asks, Postfix};
 
 /// A phone that no report has named: it is refused once an order is enforcing.
 const ALICE: Login<'static> = Login {
@@ -80,7 +80,7 @@ fn a_postfix_asks_a_gate_only_server() {
         return;
     };
     let port = free_port();
-    let Some(postfix) = Postfix::start(port, dovecot.login_port, &pki, false) else {
+    let Some(postfix) = Postfix::start(Asks::Port(port), dovecot.login_port, &pki, false) else {
         return;
     };
     let main = house.main(&[]);
