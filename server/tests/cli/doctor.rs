@@ -68,9 +68,12 @@ fn where_there_is_no_database_the_doctor_looks_from_outside() {
     let laptop = Shop::empty();
     let nowhere = format!("127.0.0.1:{}", free_port());
     let front = format!("http://127.0.0.1:{}", free_port());
+    // Not that of the config's first form, where a demo of this machine's may listen.
+    let public = format!("http://127.0.0.1:{}", free_port());
     let config = [
         ("COUNTERMAND_GATE__SECRET", "0123456789abcdef-of-the-laptop"),
         ("COUNTERMAND_SERVER__LISTEN", nowhere.as_str()),
+        ("COUNTERMAND_SERVER__PUBLIC_URL", public.as_str()),
     ];
     let asked = ["doctor", "--json", "--from", &front];
     let report = laptop.run_at(NOON, &config, &asked).ends(1, "").json();
