@@ -317,6 +317,10 @@ impl Config {
             })?;
         }
         config.check().map_err(|what| ConfigError { place, what })?;
+        let server = table.get("server").and_then(toml::Value::as_table);
+        if server.is_none_or(|server| !server.contains_key("public_url")) {
+            config.server.public_url = config.server.own_url();
+        }
         Ok(config)
     }
 
@@ -328,6 +332,18 @@ impl Config {
     /// The address of an order's statement.
     pub fn statement_link(&self, order: countermand_core::id::OrderId) -> String {
         format!("{}/o/{order}", self.server.public_url.trim_end_matches('/'))
+    }
+}
+
+impl ServerConfig {
+    /// Where it listens, for a browser on the same machine: what links lead to as long as nothing is said.
+    fn own_url(&self) -> String {
+        let (host, port) = self.listen.rsplit_once(':').unwrap_or((&self.listen, ""));
+        let host = match host {
+            "0.0.0.0" | "[::]" => "127.0.0.1",
+            host => host,
+        };
+        format!("http://{host}:{port}")
     }
 }
 
@@ -444,6 +460,28 @@ mod tests {
             }
         }
         all
+    }
+
+    #[test]
+    fn links_lead_to_where_it_listens_unless_it_is_said() {
+        let (listen, url) = (
+            "COUNTERMAND_SERVER__LISTEN",
+            "COUNTERMAND_SERVER__PUBLIC_URL",
+        );
+        for (said, expected) in [
+            (vec![], "http://127.0.0.1:8420"),
+            (vec![(listen, "127.0.0.1:18420")], "http://127.0.0.1:18420"),
+            (vec![(listen, "0.0.0.0:80")], "http://127.0.0.1:80"),
+            (vec![(listen, "[::1]:80")], "http://[::1]:80"),
+            (
+                vec![(listen, "127.0.0.1:18420"), (url, "https://c.test")],
+                "https://c.test",
+            ),
+        ] {
+            let said = said.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+            let config = Config::load(Path::new("/nowhere"), None, said).unwrap();
+            assert_eq!(config.server.public_url, expected);
+        }
     }
 
     #[test]

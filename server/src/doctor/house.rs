@@ -64,7 +64,7 @@ fn config(visit: &Visit, report: &mut Report) {
             "config.transport",
             "[notices] transport",
             [
-                "notices go into a mailbox in the data directory and reach nobody; so nobody is told, and no order refuses anybody",
+                "notices go into a mailbox in the data directory and reach nobody, yet count as told: in enforce mode people are refused who never read one",
                 "a relay, before the first order is published",
                 "set transport = \"smtp\" and the relay in [notices.smtp]",
             ],

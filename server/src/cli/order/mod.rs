@@ -19,7 +19,7 @@ pub enum Order {
     /// Print the JSON Schema of order files, for editors
     #[command(after_help = "Example: countermand order schema > order.schema.json")]
     Schema,
-    /// Say everything that is wrong with an order file, with line numbers
+    /// Say whether an order file is right, or what is wrong first, with its line
     #[command(after_help = "Example: countermand order check order.toml")]
     Check {
         /// Order file
