@@ -20,6 +20,8 @@ use super::wire::doveadm::{self as wire, Answer, Connection};
 use crate::config::DoveadmConfig;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Besides, for each session that is to be ended: it may look through all for it.
+const PATIENCE_WITH_EACH: Duration = Duration::from_millis(50);
 /// Where everybody is asked for.
 const PATIENCE_WITH_ALL: Duration = Duration::from_secs(15);
 
@@ -86,7 +88,10 @@ impl Doveadm {
             let mask: Vec<String> = std::iter::once(literal(&peer.user)).chain(remote).collect();
             ("kick", json!({ "mask": mask }))
         };
-        self.run(peers.iter().map(kick).collect(), PATIENCE).await
+        let kicks: Vec<_> = peers.iter().map(kick).collect();
+        let patience =
+            PATIENCE + PATIENCE_WITH_EACH * u32::try_from(kicks.len()).unwrap_or(u32::MAX);
+        self.run(kicks, patience).await
     }
 
     /// Who is connected, one by one.

@@ -38,6 +38,8 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 const EXACTLY: SignedDuration = SignedDuration::from_millis(50);
 /// How often the mail server is asked who is connected, for a session that neither we nor a failure told of.
 const WHO_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// The same once sessions were ended.
+const AFTER_KICK: SignedDuration = SignedDuration::from_secs(2);
 /// The same after it did not answer that: from the first pause to the longest.
 const WHO_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
@@ -252,7 +254,7 @@ impl Kicker {
 
     /// Ends what has turned, and says of the others when to look again.
     async fn judge(
-        &self,
+        &mut self,
         doveadm: &Doveadm,
         page: Vec<Standing>,
         now: Timestamp,
@@ -266,8 +268,19 @@ impl Kicker {
             }
         }
         self.gate.sessions.judge_again(&staying);
-        for chunk in turned.chunks(AT_ONCE) {
-            self.end(doveadm, chunk, now).await?;
+        for (part, chunk) in turned.chunks(AT_ONCE).enumerate() {
+            if part == 0 {
+                self.end(doveadm, chunk, now).await?;
+                continue;
+            }
+            // The part before may have taken seconds, in which an order can be taken back.
+            let (gate, then) = (&self.gate, self.gate.clock.now());
+            let age = gate.live.age(then);
+            let still = |(standing, _): &&(Standing, _)| {
+                matches!(gate.turns(standing, then, age), Turns::Now(_))
+            };
+            let chunk: Vec<_> = chunk.iter().filter(still).cloned().collect();
+            self.end(doveadm, &chunk, now).await?;
         }
         // A page is some milliseconds of work.
         tokio::task::yield_now().await;
@@ -276,12 +289,12 @@ impl Kicker {
 
     /// Ends them. Each stands for itself: what fails for one is tried again for that one.
     async fn end(
-        &self,
+        &mut self,
         doveadm: &Doveadm,
         chunk: &[(Standing, Vec<OrderId>)],
         now: Timestamp,
     ) -> Result<(), DoveadmError> {
-        let gate = &self.gate;
+        let gate = self.gate.clone();
         let peers: Vec<&Peer> = chunk.iter().map(|(s, _)| &*s.peer).collect();
         let answers = doveadm.kick(&peers).await?;
         let at = gate.clock.now();
@@ -303,6 +316,10 @@ impl Kicker {
                     failures.push(what);
                 }
             }
+        }
+        if !kicks.is_empty() {
+            // A login that was let in just before may have come just after.
+            self.who_at = self.who_at.min(now + AFTER_KICK);
         }
         gate.metrics.kicked.inc_by(kicks.len() as u64);
         if let Some(first) = failures.first() {

@@ -261,7 +261,10 @@ fn is_all_of(request: &Request, probe: &Probe) -> bool {
         return false;
     };
     match read.person {
-        Some(person) => probe.is_called(&person),
+        Some(person) => {
+            let by_certificate = read.keys.iter().any(|key| key.starts_with("cert:"));
+            probe.is_called(&person) && !by_certificate
+        }
         None => {
             let mut ways = headers.get_all("authorization").iter();
             ways.all(|way| way.is_empty()) && read.keys == [format!("eas:{}", probe.name)]

@@ -145,6 +145,10 @@ impl Recorder {
         };
         self.news.notify_one();
         let in_time = tokio::time::timeout(PATIENCE, done.wait_for(|done| *done)).await;
+        if let Ok(Err(_)) = in_time {
+            // The books were closed meanwhile: another installation's begin.
+            return false;
+        }
         if in_time.is_err()
             && let Some(waiting) = self.books().waiting.get_mut(&fingerprint)
         {

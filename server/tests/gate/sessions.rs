@@ -259,6 +259,20 @@ async fn who_came_back_before_the_answer_is_known_and_ends_when_its_own_verdict_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_let_in_before_a_kick_and_connected_after_it_is_found_soon() {
+    let mut office = Office::new().await;
+    office.enters(ALICE, "dev-7f3a").await;
+    office.enters(ALICE, "dev-7f3a").await;
+    office.enforce().await;
+    office.kicker.round().await;
+    assert_eq!(office.kicked(), [ALICE]);
+    office.mail().connected.push((ALICE, "imap", HERE));
+    office.later(SignedDuration::from_secs(2)).await;
+    office.kicker.round().await;
+    assert_eq!(office.kicked(), [ALICE, ALICE]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_hung_up_is_forgotten_without_a_record() {
     let mut office = Office::new().await;
     office.enters(ALICE, "dev-7f3a").await;

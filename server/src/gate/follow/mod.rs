@@ -30,6 +30,8 @@ const BETWEEN: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(500);
 /// As long as the disk takes nothing, everything is asked for only so often.
 const DISK_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+/// As a main server says what it does not take (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 /// Files of the spool in one request.
 const FILES_AT_ONCE: usize = 100;
 
@@ -264,7 +266,10 @@ async fn offer(caller: &mut Caller, batch: &Batch) -> Result<Said, HandOverError
     let reply = caller.call(Method::POST, "/api/v1/refusals", body).await?;
     let status = match reply.status {
         204 => return Ok(Said::Taken),
-        status @ (400 | 409 | 413 | 422) => status,
+        // A file that is larger than it takes: what is in it may not be.
+        413 if batch.len() > 1 => 413,
+        // Its own words. Who stands before it can say so too, and is to be asked again.
+        status @ (400 | 409 | 422) if reply.media_type == PROBLEM => status,
         status => {
             let error = caller.error(format!("it answered with status {status}"));
             return Err(error.into());
@@ -381,5 +386,36 @@ mod tests {
         assert_eq!(asked_for_all, [0, 30, 60]);
         let stored = Disk::look(&place.join("gate-view")).unwrap().unwrap();
         assert_eq!(stored.parts.last().unwrap().version, 99);
+    }
+
+    /// A main server, or who stands before it, that says the same to everybody.
+    async fn that_says(answer: &'static str) -> Caller {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = crate::config::FollowConfig {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            ..Default::default()
+        };
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Caller::new(&config).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_main_servers_own_no_is_for_good() {
+        let proxys = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+        let own = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        let too_much = "HTTP/1.1 413 Payload Too Large\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+        let batch = Batch::default();
+        for (answer, is_for_good) in [(proxys, false), (own, true), (too_much, false)] {
+            let mut caller = that_says(answer).await;
+            let said = offer(&mut caller, &batch).await;
+            let refused = matches!(said, Ok(Said::Refused { .. }));
+            assert_eq!(refused, is_for_good, "{answer}");
+        }
     }
 }

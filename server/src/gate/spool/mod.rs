@@ -27,6 +27,9 @@ pub use aside::{Contents, look};
 
 /// In the data directory.
 pub const FOLDER: &str = "gate-spool";
+/// ENFILE and EMFILE of Linux.
+const TOO_MANY_OPEN: i32 = 23;
+const TOO_MANY_OPEN_HERE: i32 = 24;
 /// Some kilobytes each at most, so some hundred megabytes.
 const MOST_FILES: usize = 100_000;
 const MOST_BYTES: u64 = 128 * 1024 * 1024;
@@ -179,8 +182,17 @@ impl Spool {
             Err(error) => match error.kind() {
                 // Who took it out of here does not want it handed over.
                 io::ErrorKind::NotFound => return Ok(None),
-                io::ErrorKind::PermissionDenied => error.to_string(),
-                _ => return Err(error),
+                // It may be read later.
+                io::ErrorKind::OutOfMemory | io::ErrorKind::Interrupted => return Err(error),
+                _ if matches!(
+                    error.raw_os_error(),
+                    Some(TOO_MANY_OPEN | TOO_MANY_OPEN_HERE)
+                ) =>
+                {
+                    return Err(error);
+                }
+                // Those behind it are not to wait for it.
+                _ => error.to_string(),
             },
         };
         tracing::error!(why, file = %path.display(), "a file of the spool can't be read; it is put aside");
