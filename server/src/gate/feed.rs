@@ -108,6 +108,9 @@ async fn guard(State(feed): State<Arc<Feed>>, request: Request, next: Next) -> R
     response
 }
 
+/// How a main server says what it does not take (RFC 9457).
+pub(super) const PROBLEM: &str = "application/problem+json";
+
 fn problem(status: StatusCode, title: &str, detail: &str) -> Response<Body> {
     let problem = json!({
         "type": "about:blank",
@@ -116,7 +119,7 @@ fn problem(status: StatusCode, title: &str, detail: &str) -> Response<Body> {
         "detail": detail,
     });
     let headers = [
-        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::CONTENT_TYPE, PROBLEM),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (status, headers, problem.to_string()).into_response()

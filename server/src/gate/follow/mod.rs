@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use super::batch::Batch;
-use super::feed::media_type;
+use super::feed::{PROBLEM, media_type};
 use super::spool::{Lot, Spool, counter};
 use crate::clock::Clock;
 use crate::live::Live;
@@ -30,8 +30,6 @@ const BETWEEN: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(500);
 /// As long as the disk takes nothing, everything is asked for only so often.
 const DISK_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// As a main server says what it does not take (RFC 9457).
-const PROBLEM: &str = "application/problem+json";
 /// Files of the spool in one request.
 const FILES_AT_ONCE: usize = 100;
 
